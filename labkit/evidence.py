@@ -1,0 +1,141 @@
+"""Read evidence. The folder may come from anyone, so every limit is checked before a byte is parsed.
+
+Both the visible checks in a lesson and the grader read through this module; the only writer is labkit.recorder.
+"""
+
+import hashlib
+import json
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from labkit.records import ProducedFile, Record
+
+MAX_RECORD_BYTES = 1 * 1024 * 1024
+MAX_FILE_BYTES = 5 * 1024 * 1024
+MAX_DEPTH = 32
+
+
+class BadEvidence(Exception):
+    """The evidence is missing, unreadable or not what a record may be. The text is written for the learner."""
+
+
+class Missing(BadEvidence):
+    """There is no such record: the cell that makes it has not run."""
+
+
+class Evidence:
+    """The evidence folder of one learner, read only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def has(self, record_id: str) -> bool:
+        """Say whether a record file of this id exists; it may still be unreadable."""
+        return (self.folder / f"{record_id}.json").is_file()
+
+    def ids(self) -> list[str]:
+        """Return the ids of all record files, sorted."""
+        return sorted(path.stem for path in self.folder.glob("*.json"))
+
+    def record(self, record_id: str) -> Record:
+        """Return the record. Raises Missing or BadEvidence."""
+        name = f"{record_id}.json"
+        raw = read_bounded(self.folder, name, MAX_RECORD_BYTES)
+        try:
+            record = Record.model_validate(parse_json(raw, name))
+        except ValidationError as error:
+            raise BadEvidence(f"{name}: {_first_problem(error)}. Expected a record as labkit writes it. Run the lesson's cell again.") from None
+        if record.id != record_id:
+            raise BadEvidence(f"{name}: it holds the record {record.id!r}. Expected {record_id!r}. Run the lesson's cell again.")
+        return record
+
+    def file(self, produced: ProducedFile) -> bytes:
+        """Return the bytes of a file that a record lists. Raises BadEvidence when it is not the recorded file."""
+        data = read_bounded(self.folder, produced.path, MAX_FILE_BYTES)
+        if hashlib.sha256(data).hexdigest() != produced.sha256:
+            raise BadEvidence(f"{produced.path}: its SHA-256 is not the recorded one. Expected the file as the lesson produced it. Run that cell again.")
+        return data
+
+
+def read_bounded(folder: Path, name: str, limit: int) -> bytes:
+    """Return the bytes of the regular file `name` inside `folder`, at most `limit` of them.
+
+    Follows no symbolic link, in no component; opens no device or pipe. Raises Missing or BadEvidence.
+    """
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts or "\0" in name:
+        raise BadEvidence(f"{name!r}: it points outside the evidence folder. Expected a path inside it.")
+    try:
+        descriptor = _open_beneath(folder, parts)
+    except FileNotFoundError:
+        raise Missing(f"{name}: not there yet. Run the cell that makes it.") from None
+    except OSError as error:
+        raise BadEvidence(f"{name}: it cannot be opened ({error.strerror}). Expected a regular file, not a link or a folder.") from None
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise BadEvidence(f"{name}: it is not a regular file. Expected the file that the lesson wrote.")
+        if status.st_size > limit:
+            raise BadEvidence(f"{name}: {status.st_size:,} bytes. Expected at most {limit:,}. Was something else written in its place?")
+        return stream.read(limit + 1)[:limit]
+
+
+def _open_beneath(folder: Path, parts: tuple[str, ...]) -> int:
+    """Open a file component by component, so that no symbolic link is followed anywhere below `folder`'s parent."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # O_NONBLOCK: opening a pipe must not wait for a writer
+    here = os.open(folder, flags | os.O_DIRECTORY)
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, flags | os.O_DIRECTORY, dir_fd=here)
+            os.close(here)
+            here = inner
+        return os.open(parts[-1], flags, dir_fd=here)
+    finally:
+        os.close(here)
+
+
+def parse_json(raw: bytes, name: str) -> Any:
+    """Parse JSON that a stranger may have written: finite numbers only, no duplicate keys, bounded depth. Raises BadEvidence."""
+    try:
+        value = json.loads(raw.decode(), parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
+        _check_depth(value)
+    except (ValueError, RecursionError) as error:
+        raise BadEvidence(f"{name}: it is not valid JSON ({str(error)[:120]}). Expected the file as the lesson wrote it. Run that cell again.") from None
+    return value
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is not a number here")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is too large")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise ValueError("a key appears twice")
+    return dict(pairs)
+
+
+def _check_depth(value: Any, depth: int = 0) -> None:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH}")
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for child in children:
+        _check_depth(child, depth + 1)
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+
+

@@ -1,0 +1,41 @@
+"""A visible check is a table of rows: what was looked at, what was seen, what was expected, and one next step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from labkit.evidence import BadEvidence, Evidence, Missing
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a check. `next_step` is a question or a command, empty when the row is ok."""
+
+    what: str
+    ok: bool
+    seen: str
+    expected: str
+    next_step: str = ""
+
+
+VisibleCheck = Callable[[Evidence], list[Row]]
+
+
+def row(what: str, seen: object, expected: object, next_step: str, *, ok: bool | None = None) -> Row:
+    """Make a row that is ok when seen equals expected, unless `ok` decides."""
+    good = (seen == expected) if ok is None else ok
+    return Row(what, good, _short(seen), _short(expected), "" if good else next_step)
+
+
+def evaluate(check: VisibleCheck, evidence: Evidence) -> list[Row]:
+    """Run a visible check; evidence that is missing or damaged becomes a row, never an exception."""
+    try:
+        return check(evidence)
+    except Missing as missing:
+        return [Row("evidence", False, "nothing recorded yet", "the record of this exercise", str(missing))]
+    except BadEvidence as bad:
+        return [Row("evidence", False, str(bad), "a record as labkit writes it", "Run the exercise's cells again, from its first one.")]
+
+
+def _short(value: object, limit: int = 160) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
