@@ -9,7 +9,7 @@ from typing import Any
 
 _HOME = {"Lab": "labkit.lab", "detect_lane": "labkit.lane", "examine": "labkit.doctor"}
 
-__all__ = ["Lab", "detect_lane", "examine"]  # noqa: F822 - they load on first use, below
+__all__ = ["Lab", "detect_lane", "examine"]
 
 
 def __getattr__(name: str) -> Any:

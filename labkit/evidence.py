@@ -49,7 +49,9 @@ class Evidence:
         try:
             record = Record.model_validate(parse_json(raw, name))
         except ValidationError as error:
-            raise BadEvidence(f"{name}: {_first_problem(error)}. Expected a record as labkit writes it. Run the lesson's cell again.") from None
+            raise BadEvidence(
+                f"{name}: {_first_problem(error)}. Expected a record as labkit writes it. Run the lesson's cell again."
+            ) from None
         if record.id != record_id:
             raise BadEvidence(f"{name}: it holds the record {record.id!r}. Expected {record_id!r}. Run the lesson's cell again.")
         return record
@@ -58,7 +60,9 @@ class Evidence:
         """Return the bytes of a file that a record lists. Raises BadEvidence when it is not the recorded file."""
         data = read_bounded(self.folder, produced.path, MAX_FILE_BYTES)
         if hashlib.sha256(data).hexdigest() != produced.sha256:
-            raise BadEvidence(f"{produced.path}: its SHA-256 is not the recorded one. Expected the file as the lesson produced it. Run that cell again.")
+            raise BadEvidence(
+                f"{produced.path}: its SHA-256 is not the recorded one. Expected the file as the lesson produced it. Run that cell again."
+            )
         return data
 
 
@@ -105,7 +109,9 @@ def parse_json(raw: bytes, name: str) -> Any:
         value = json.loads(raw.decode(), parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
         _check_depth(value)
     except (ValueError, RecursionError) as error:
-        raise BadEvidence(f"{name}: it is not valid JSON ({str(error)[:120]}). Expected the file as the lesson wrote it. Run that cell again.") from None
+        raise BadEvidence(
+            f"{name}: it is not valid JSON ({str(error)[:120]}). Expected the file as the lesson wrote it. Run that cell again."
+        ) from None
     return value
 
 
@@ -137,5 +143,3 @@ def _check_depth(value: Any, depth: int = 0) -> None:
 def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_input=False, include_url=False)[0]
     return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
-
-

@@ -1,0 +1,94 @@
+"""`labkit`: the doctor, checks, progress and hand-in on the command line."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labkit.messages import LearnerMessage
+from labkit.paths import course_root
+
+app = typer.Typer(help="Tools of the course: Day 2, building and debugging vLLM.", no_args_is_help=True, add_completion=False)
+Notebooks = Annotated[Path, typer.Option(help="Folder that holds the notebooks and evidence/.")]
+NOTEBOOKS, SUBMITTED = course_root() / "notebooks", course_root() / "submitted"
+
+
+@app.command()
+def doctor(lane: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto") -> None:
+    """Look at this machine: one row per fact, with the command that mends it. Exit code 1 when something is in the way."""
+    from labkit import show
+    from labkit.doctor import examine
+    from labkit.lane import detect_lane
+
+    found_lane = detect_lane(lane)
+    typer.echo(str(found_lane))
+    found = examine(found_lane)
+    show.doctor(found)
+    raise typer.Exit(any(d.blocks for d in found))
+
+
+@app.command()
+def check(
+    grade_id: Annotated[str, typer.Argument(help="an exercise, such as environment-jobs; all of them when left out")] = "",
+    notebooks: Notebooks = NOTEBOOKS,
+) -> None:
+    """Show the visible checks. Exit code 1 when a row is not right."""
+    from labkit import show
+    from labkit.checks import visible_check
+    from labkit.evidence import Evidence
+    from labkit.progress import survey
+    from labkit.rows import evaluate
+
+    evidence = Evidence(notebooks / "evidence")
+    known = [standing.grade_id for standing in survey(evidence)]
+    if grade_id and grade_id not in known:
+        raise LearnerMessage(f"There is no exercise {grade_id!r}.", f"There are: {', '.join(known)}.")
+    results = {name: evaluate(visible_check(name), evidence) for name in ([grade_id] if grade_id else known)}
+    for name, rows in results.items():
+        show.check(name, rows)
+    raise typer.Exit(not all(row.ok for rows in results.values() for row in rows))
+
+
+@app.command()
+def progress(notebooks: Notebooks = NOTEBOOKS) -> None:
+    """Show which exercises look right so far."""
+    from labkit import show
+    from labkit.evidence import Evidence
+    from labkit.progress import survey
+
+    show.progress(survey(Evidence(notebooks / "evidence")))
+
+
+@app.command()
+def submit(
+    notebooks: Notebooks = NOTEBOOKS,
+    to: Annotated[Path, typer.Option(help="where submissions are collected")] = SUBMITTED,
+    learner: Annotated[str, typer.Option(help="your name; the one of 00_start_here when left out")] = "",
+) -> None:
+    """Copy notebooks and evidence, and nothing else, into the folder to hand in; say what is missing."""
+    from labkit.submit import submit as hand_in
+
+    handed = hand_in(notebooks, to, learner)
+    typer.echo(f"Handed in: {handed.folder} ({handed.files} files, {handed.size / 1e6:.1f} MB).")
+    typer.echo(
+        "Nothing is missing." if not handed.missing else "Missing, or not right yet:\n" + "\n".join(f"  {line}" for line in handed.missing)
+    )
+
+
+@app.command()
+def prepare() -> None:
+    """Fetch and make what the lessons need once: vLLM's source tree and the converted model."""
+    from labkit.model import packaged
+    from labkit.sources import vllm_source
+
+    typer.echo(f"vLLM's source: {vllm_source()}")
+    typer.echo(f"model: {packaged()}")
+
+
+def main() -> None:
+    """Run the command line; a failure that has a message ends with it and exit code 2."""
+    try:
+        app()
+    except LearnerMessage as message:
+        typer.echo(str(message), err=True)
+        raise SystemExit(2) from None

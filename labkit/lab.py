@@ -1,0 +1,191 @@
+"""The one object a lesson uses. It runs, records and draws; the commands in the cells stay the real ones."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from labkit import show
+from labkit.evidence import Evidence, Missing
+from labkit.lane import detect_lane
+from labkit.learner import learner_name, pick, symbol, token_of, word
+from labkit.messages import LearnerMessage, explain_os_error
+from labkit.recorder import Recorder, write_atomically
+from labkit.records import Record
+from labkit.runner import Run, run
+from labkit.settings import remember, remembered, settle_environment
+
+__all__ = ["Lab"]
+
+
+class Lab:
+    """A lesson's laboratory: who learns, on which lane, where evidence and scratch files go.
+
+    `lesson` is the notebook's name, "01_environment". `learner` and `lane` default to what 00_start_here remembered. Raises
+    LearnerMessage for a learner's name or a lane that cannot be used.
+    """
+
+    def __init__(self, lesson: str, *, learner: str = "", lane: str = "auto", folder: Path | None = None) -> None:
+        self.folder = folder or Path.cwd()
+        settle_environment()
+        known = remembered(self.folder)
+        try:
+            self.learner = learner_name(learner or known.get("learner", ""))
+        except ValueError as error:
+            raise LearnerMessage(str(error), 'Write it as LEARNER = "your-name" in the first code cell of 00_start_here.') from None
+        self.lesson, self.lane = lesson, detect_lane(lane if lane != "auto" else known.get("lane", "auto"))
+        remember(self.folder, {"learner": self.learner, "lane": lane if lane != "auto" else known.get("lane", "auto")})
+        self.token = token_of(self.learner)
+        self.evidence = Evidence(self.folder / "evidence")
+        self._recorder = Recorder(self.evidence.folder, self.learner, self.lane)
+        show.text(f"{lesson} · learner {self.learner} · {self.lane}")
+
+    # What is this learner's own
+
+    @property
+    def symbol(self) -> str:
+        """The learner's own C++ function name."""
+        return symbol(self.token)
+
+    def word(self, purpose: str) -> str:
+        """An English word for this learner and purpose."""
+        return word(self.token, purpose)
+
+    def pick(self, purpose: str, options: Sequence[Any]) -> Any:
+        """One of the options, by learner and purpose."""
+        return options[pick(self.token, purpose, len(options))]
+
+    # Running and recording
+
+    def scratch(self, name: str = "") -> Path:
+        """Return this lesson's scratch folder (or one inside it), made if need be: `work/<lesson>/`."""
+        folder = self.folder / "work" / self.lesson / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise explain_os_error(error, "making the scratch folder") from None
+        return folder
+
+    def run(
+        self, command: str | Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None,
+        timeout: float = 600.0, quiet: bool = False, log: str = "",
+    ) -> Run:  # fmt: skip
+        """Run a command (no shell) with its last lines shown live; see labkit.runner.run. The log lands in the scratch folder."""
+        arguments = shlex.split(command) if isinstance(command, str) else list(command)
+        name = log or Path(str(arguments[0])).name
+        where = self.scratch("logs") / f"{name}.log"
+        return run(arguments, log=where, cwd=cwd or self.scratch(), env=env, timeout=timeout, quiet=quiet)
+
+    def record(
+        self, record_id: str, *, run: Run | None = None, files: Iterable[Path] = (), facts: Mapping[str, JsonValue] | None = None
+    ) -> Record | None:
+        """Write evidence. A run that failed, and facts that still hold `...`, leave none and say so."""
+        if run is not None and run.timed_out:
+            show.text(f"Not recorded: {record_id}: the command ran into its time limit.")
+            return None
+        if not _answered(facts):
+            show.text(f"Nothing to record yet for {record_id}: fill in what is still `...`, then run this cell again.")
+            return None
+        written = self._recorder.write(record_id, run=run, files=files, facts=_as_json(record_id, facts or {}))
+        show.text(f"Recorded: evidence/{record_id}.json")
+        return written
+
+    def predict(self, record_id: str, prediction: Any) -> None:
+        """Keep the learner's first answer to a question that the next cells answer. It is never marked wrong."""
+        earlier = self._earlier(record_id)
+        if earlier is not None:
+            show.text(f"Your prediction stands since you first made it: {earlier}")
+            return
+        self.record(record_id, facts={"prediction": prediction})
+
+    def _earlier(self, record_id: str) -> Any:
+        try:
+            return self.evidence.record(record_id).facts.get("prediction")
+        except Missing:
+            return None
+
+    def answer(self, record_id: str, answer: Any) -> None:
+        """Keep the learner's answer as evidence; a new one replaces it."""
+        self.record(record_id, facts={"answer": answer})
+
+    # Looking
+
+    def check(self, grade_id: str) -> None:
+        """Show the visible check of an exercise: a table of rows, never a traceback."""
+        from labkit.checks import visible_check
+        from labkit.rows import evaluate
+
+        show.check(grade_id, evaluate(visible_check(grade_id), self.evidence))
+
+    def doctor(self) -> None:
+        """Examine this machine, show the table, and record it."""
+        from labkit.doctor import examine
+
+        found = examine(self.lane)
+        self._recorder.write(
+            "start-doctor", facts={"rows": [[d.name, d.finding.state, d.needed] for d in found], "reasons": list(self.lane.reasons)}
+        )
+        show.doctor(found)
+
+    def progress(self) -> None:
+        """Show how far this learner is, from the evidence alone."""
+        from labkit.progress import survey
+
+        show.progress(survey(self.evidence))
+
+    def source(self) -> Path:
+        """Return vLLM's source tree in the version of this course, fetched once from the package index."""
+        from labkit.sources import vllm_source
+
+        return vllm_source()
+
+    def model(self, asked: str = "auto") -> Path | str:
+        """Return the model to run: see labkit.model.resolve."""
+        from labkit.model import resolve
+
+        found = resolve(asked)
+        show.text(f"model: {found.name}, {found.reason}")
+        return found.location
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a file into the scratch folder and return its path."""
+        path = self.scratch() / name
+        try:
+            write_atomically(path, text)
+        except OSError as error:
+            raise explain_os_error(error, f"writing {name}") from None
+        return path
+
+
+def _answered(value: Any) -> bool:
+    """Whether no `...` is left anywhere inside."""
+    if value is ...:
+        return False
+    if isinstance(value, Mapping):
+        return all(map(_answered, value.values()))
+    if isinstance(value, list | tuple | set):
+        return all(map(_answered, value))
+    return True
+
+
+def _as_json(record_id: str, facts: Mapping[str, Any]) -> dict[str, JsonValue]:
+    try:
+        return {key: _plain(value) for key, value in facts.items()}
+    except TypeError as error:
+        raise LearnerMessage(f"{record_id}: {error}", "Use numbers, text, lists, sets and dictionaries.") from None
+
+
+def _plain(value: Any) -> JsonValue:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(item) for item in value), key=repr)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} cannot be kept as an answer")

@@ -1,0 +1,47 @@
+"""What lessons share: the learner's name and lane, and the environment that keeps vLLM inside the course folder."""
+
+import json
+import os
+from pathlib import Path
+
+from labkit.messages import explain_os_error
+from labkit.paths import cache
+from labkit.recorder import write_atomically
+
+_FILE = "learner.json"
+
+
+def remembered(folder: Path) -> dict[str, str]:
+    """Return what an earlier lesson remembered in this folder; an unreadable file counts as nothing."""
+    try:
+        found = json.loads((folder / _FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+
+
+def remember(folder: Path, values: dict[str, str]) -> None:
+    """Keep the learner's name and lane for the other lessons. Raises LearnerMessage when the folder cannot be written."""
+    if remembered(folder) == values:
+        return
+    try:
+        write_atomically(folder / _FILE, json.dumps(values, indent=1) + "\n")
+    except OSError as error:
+        raise explain_os_error(error, "remembering your name") from None
+
+
+def settle_environment() -> None:
+    """Set, for this process and its children, what keeps their files in the course's cache and their statistics at home.
+
+    Variables that the learner has set are left alone.
+    """
+    defaults = {
+        "VLLM_CACHE_ROOT": str(cache() / "vllm"),
+        "VLLM_CONFIG_ROOT": str(cache() / "vllm-config"),
+        "VLLM_NO_USAGE_STATS": "1",
+        "TORCHINDUCTOR_CACHE_DIR": str(cache() / "inductor"),
+        "MPLCONFIGDIR": str(cache() / "matplotlib"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

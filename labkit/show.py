@@ -1,0 +1,80 @@
+"""What a learner sees: tables as text and as HTML that says the same. State is always a word, never colour alone."""
+
+import html
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from labkit.doctor import Diagnosis
+from labkit.progress import Standing
+from labkit.rows import Row
+
+STATE_WORDS = {"ok": "✓ ok", "missing": "– missing", "wrong": "✗ wrong"}
+
+
+def text(message: str) -> None:
+    """Print a line."""
+    sys.stdout.write(message + "\n")
+
+
+def check(grade_id: str, rows: Sequence[Row]) -> None:
+    """Show a visible check and its summary."""
+    good = sum(row.ok for row in rows)
+    summary = "everything it can see is right" if good == len(rows) else f"{good} of {len(rows)} rows are right"
+    cells = [("✓ ok" if r.ok else "✗ not yet", r.what, r.seen, r.expected, r.next_step) for r in rows]
+    table(f"Check {grade_id}: {summary}", ("state", "what", "seen", "expected", "next step"), cells)
+
+
+def doctor(found: Sequence[Diagnosis]) -> None:
+    """Show the doctor's table, what blocks first in words."""
+    blocking = [d.name for d in found if d.blocks]
+    title = (
+        f"Doctor: {len(blocking)} row(s) in your way: {', '.join(blocking)}" if blocking else "Doctor: nothing is in your way on this lane"
+    )
+    cells = [
+        (STATE_WORDS[d.finding.state], d.name, "yes" if d.needed else "no", d.finding.seen, d.finding.expected, d.finding.fix)
+        for d in found
+    ]
+    table(title, ("state", "fact", "needed here", "seen", "expected", "fix"), cells)
+
+
+def progress(standings: Sequence[Standing]) -> None:
+    """Show the progress table."""
+    done = sum(s.points for s in standings if s.state == "looks right")
+    total = sum(s.points for s in standings)
+    cells = [(s.lesson, s.title, f"{s.points:g}", s.state) for s in standings]
+    table(
+        f"Progress: {done:g} of {total:g} points look right so far (the grader decides)", ("lesson", "exercise", "points", "state"), cells
+    )
+
+
+def table(title: str, header: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
+    """Display a table: HTML where there is a notebook, text everywhere."""
+    rows = [tuple(map(str, row)) for row in cells]
+    plain = as_text(title, header, rows)
+    if "ipykernel" in sys.modules:
+        _display({"text/plain": plain, "text/html": as_html(title, header, rows)})
+    else:
+        text(plain)
+
+
+def as_text(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the table as text; the last column is not padded."""
+    widths = [min(60, max(len(row[i]) for row in [header, *rows])) for i in range(len(header))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [header, *rows]]
+    return "\n".join([title, lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def as_html(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the table as HTML with a caption and header cells, every value escaped."""
+    left = 'style="text-align:left;vertical-align:top"'
+    head = "".join(f'<th scope="col" {left}>{html.escape(cell)}</th>' for cell in header)
+    body = "".join("<tr>" + "".join(f"<td {left}>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    caption = f'<caption style="caption-side:top;text-align:left;font-weight:bold">{html.escape(title)}</caption>'
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _display(bundle: dict[str, Any]) -> None:
+    from IPython.display import display
+
+    display(bundle, raw=True)

@@ -1,0 +1,75 @@
+"""vLLM's source tree: the sdist of the pinned version, fetched as a file.
+
+`pip download --no-binary` would run vLLM's build back end (torch, CMake and all) only to learn the package's name.
+"""
+
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+from labkit import pins
+from labkit.messages import LearnerMessage, explain_os_error
+from labkit.paths import cache
+from labkit.recorder import sha256_of
+
+
+def vllm_source() -> Path:
+    """Return the unpacked sdist of the pinned vLLM, fetched and checked by hash on first use (45 MB, 150 MB unpacked).
+
+    Raises LearnerMessage when the package index does not answer, the file is not the pinned one, or the disk is full.
+    """
+    tree = cache() / "src" / f"vllm-{pins.VLLM}"
+    if not (tree / ".complete").is_file():
+        archive = _archive()
+        try:
+            _unpack(archive, tree)
+        except OSError as error:
+            raise explain_os_error(error, "unpacking vLLM's source") from None
+    return tree
+
+
+def _archive() -> Path:
+    archive = cache() / "sdist" / pins.VLLM_SDIST
+    if not archive.is_file():
+        _fetch(archive)
+    if sha256_of(archive) != pins.VLLM_SDIST_SHA256:
+        archive.unlink()
+        raise LearnerMessage(
+            f"{archive.name} is not the pinned file (its SHA-256 differs); it was removed.", "Run this cell again to fetch it anew."
+        )
+    return archive
+
+
+def _fetch(archive: Path) -> None:
+    import requests
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT, PyPISimple
+    from pypi_simple.errors import NoSuchProjectError
+
+    draft = archive.with_suffix(f".{os.getpid()}")
+    try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with PyPISimple(os.environ.get("PIP_INDEX_URL", PYPI_SIMPLE_ENDPOINT)) as index:
+            found = next(p for p in index.get_project_page("vllm", timeout=30).packages if p.filename == pins.VLLM_SDIST)
+            index.download_package(found, path=draft, timeout=60)
+        draft.rename(archive)
+    except (requests.RequestException, NoSuchProjectError, StopIteration) as error:
+        raise LearnerMessage(
+            f"The package index did not give {pins.VLLM_SDIST} ({type(error).__name__}).",
+            f"Check the network and run this cell again, or put that file into {archive.parent} by hand.",
+        ) from None
+    except OSError as error:
+        raise explain_os_error(error, "fetching vLLM's source") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _unpack(archive: Path, tree: Path) -> None:
+    draft = tree.parent / f".{tree.name}.{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.rmtree(tree, ignore_errors=True)
+    with tarfile.open(archive) as packed:
+        packed.extractall(draft, filter="data")
+    (draft / tree.name / ".complete").touch()
+    (draft / tree.name).rename(tree)
+    draft.rmdir()

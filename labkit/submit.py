@@ -1,0 +1,66 @@
+"""Make the folder that a learner hands in: an allow-list, so that nothing else of theirs travels."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkit.evidence import Evidence
+from labkit.messages import LearnerMessage, explain_os_error
+from labkit.progress import course, survey
+from labkit.settings import remembered
+
+ASSIGNMENT = "day2"
+ALLOWED = ("*.ipynb", "evidence/*.json", "evidence/files/*")
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What was handed in: where it lies, how many files, and what is missing, in words."""
+
+    folder: Path
+    files: int
+    size: int
+    missing: tuple[str, ...]
+
+
+def submit(notebooks: Path, submitted: Path, learner: str = "") -> Handed:
+    """Copy the learner's notebooks and evidence to `submitted/<learner>/day2`, replacing an earlier copy.
+
+    Raises LearnerMessage when there is nothing to hand in or the learner's name is not known.
+    """
+    name = learner or remembered(notebooks).get("learner", "")
+    if not name:
+        raise LearnerMessage("Your name is not known yet.", "Run the first code cell of 00_start_here, or add --learner NAME.")
+    wanted = [path for pattern in ALLOWED for path in sorted(notebooks.glob(pattern)) if _plain(path)]
+    lessons = {lesson["name"] for lesson in course()["lessons"]}
+    wanted = [path for path in wanted if path.suffix != ".ipynb" or path.stem in lessons]
+    if not wanted:
+        raise LearnerMessage(f"There is nothing to hand in under {notebooks}.", "Run `labkit submit` from the course folder.")
+    try:
+        return _copy(wanted, notebooks, submitted / name / ASSIGNMENT)
+    except OSError as error:
+        raise explain_os_error(error, "making the submission") from None
+
+
+def _copy(wanted: list[Path], notebooks: Path, target: Path) -> Handed:
+    draft = target.with_name(f".{target.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    for path in wanted:
+        copy = draft / path.relative_to(notebooks)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    shutil.rmtree(target, ignore_errors=True)
+    draft.rename(target)
+    return Handed(target, len(wanted), sum(path.stat().st_size for path in wanted), _missing(target))
+
+
+def _missing(target: Path) -> tuple[str, ...]:
+    absent = [
+        f"{lesson['name']}.ipynb: the notebook" for lesson in course()["lessons"] if not (target / f"{lesson['name']}.ipynb").is_file()
+    ]
+    undone = [f"{s.grade_id}: {s.state}" for s in survey(Evidence(target / "evidence")) if s.state != "looks right"]
+    return (*absent, *undone)
+
+
+def _plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()

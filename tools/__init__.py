@@ -1,0 +1,1 @@
+"""Maintainers' tools: set up, lock, build the notebooks, run the course."""

@@ -1,0 +1,109 @@
+"""Build the notebooks: lessons/*.md -> source/day2 -> (nbgrader) release/day2 -> notebooks/.
+
+`python -m tools.build` writes them; `--check` builds into a temporary folder and names every file that differs.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from traitlets.config import Config
+
+from tools.lesson import BadLesson, Lesson, lessons
+from tools.lint import lint
+
+ASSIGNMENT = "day2"
+ROOT = Path(__file__).resolve().parent.parent
+CHECKED = ("source/day2", "notebooks", "labkit/course.json", "grading/catalogue.json")  # in git; release/ is not
+
+
+def build(target: Path) -> list[str]:
+    """Build everything under `target` and return the paths written, relative to it. Raises BadLesson when a lesson breaks a rule."""
+    course = lessons(ROOT / "lessons")
+    problems = [message for lesson in course for message in lint(lesson)]
+    if problems:
+        raise BadLesson("\n".join(problems))
+    shutil.rmtree(target / "source" / ASSIGNMENT, ignore_errors=True)
+    for lesson in course:
+        _write_notebook(target / "source" / ASSIGNMENT / f"{lesson.name}.ipynb", lesson.notebook)
+    _release(target)
+    written = [_publish(target, lesson) for lesson in course]
+    _write_json(target / "labkit/course.json", {"lessons": [_describe(lesson) for lesson in course]})
+    _write_json(target / "grading/catalogue.json", {"assignment": ASSIGNMENT, "notebooks": {le.name: _points(le) for le in course}})
+    return [*written, *(f"source/{ASSIGNMENT}/{lesson.name}.ipynb" for lesson in course), "labkit/course.json", "grading/catalogue.json"]
+
+
+def _release(target: Path) -> None:
+    """Let nbgrader strip solutions and hidden lines, with the course's own configuration and a gradebook that is thrown away."""
+    from nbgrader.apps import NbGraderAPI
+    from traitlets.config import PyFileConfigLoader
+
+    shutil.rmtree(target / "release" / ASSIGNMENT, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        config: Config = PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config()
+        config.CourseDirectory.root = str(target)
+        config.CourseDirectory.db_url = f"sqlite:///{scratch}/gradebook.db"
+        config.Application.log_level = "ERROR"
+        done = NbGraderAPI(config=config).generate_assignment(ASSIGNMENT, force=True)
+    if not done["success"]:
+        raise BadLesson(f"nbgrader generate_assignment refused:\n{done.get('log', '')[-2000:]}\n{done.get('error', '')[-2000:]}")
+
+
+def _publish(target: Path, lesson: Lesson) -> str:
+    released = nbformat.read(target / "release" / ASSIGNMENT / f"{lesson.name}.ipynb", as_version=4)
+    for cell in released.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade"):
+            cell.source = cell.source.rstrip("\n")
+    _write_notebook(target / "notebooks" / f"{lesson.name}.ipynb", released)
+    return f"notebooks/{lesson.name}.ipynb"
+
+
+def _describe(lesson: Lesson) -> dict[str, object]:
+    exercises = [{"grade_id": e.grade_id, "title": e.title, "points": e.points} for e in lesson.exercises]
+    return {"name": lesson.name, "title": lesson.title, "minutes": lesson.minutes, "gigabytes": lesson.gigabytes, "exercises": exercises}
+
+
+def _points(lesson: Lesson) -> list[dict[str, object]]:
+    return [{"grade_id": e.grade_id, "points": e.points} for e in lesson.exercises]
+
+
+def _write_notebook(path: Path, notebook: nbformat.NotebookNode) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(nbformat.writes(notebook) + "\n")
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=1) + "\n")
+
+
+def drift() -> list[str]:
+    """Return one line for each committed file that is not what the lessons build."""
+    with tempfile.TemporaryDirectory() as scratch:
+        built = {name: (Path(scratch) / name).read_bytes() for name in build(Path(scratch))}
+    stale = [name for name, content in built.items() if not (ROOT / name).is_file() or (ROOT / name).read_bytes() != content]
+    kept = [str(path.relative_to(ROOT)) for folder in CHECKED[:2] for path in sorted((ROOT / folder).glob("*.ipynb"))]
+    return [f"{name} is not what lessons/ builds. Run: make notebooks" for name in stale] + [
+        f"{name} has no lesson. Delete it, or write lessons/{Path(name).stem}.md" for name in kept if name not in built
+    ]
+
+
+def main() -> int:
+    """Build or check; print what happened."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 and name what differs")
+    try:
+        messages = drift() if parser.parse_args().check else [f"built {name}" for name in build(ROOT)]
+    except BadLesson as bad:
+        print(bad, file=sys.stderr)
+        return 1
+    print("\n".join(messages) or "notebooks are what the lessons build")
+    return int(any("Run: make" in m or "has no lesson" in m for m in messages))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
