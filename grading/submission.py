@@ -9,6 +9,8 @@ from labkit.learner import token_of
 from labkit.records import Record
 
 MAX_NOTEBOOK_BYTES = 10 * 1024 * 1024
+MAX_SOURCE_CHARS = 100_000
+MAX_RECORDS_LOOKED_AT = 50
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Submission:
         """Return the source of the learner's solution cell, the first of that id. Raises Missing or BadEvidence."""
         for cell in solution_cells(self.folder, notebook):
             if cell["id"] == grade_id:
-                return str(cell["source"])
+                return _bounded(str(cell["source"]), notebook, grade_id)
         raise Missing(f"{notebook}.ipynb: the cell {grade_id!r} is not there. Expected your solution in it.")
 
 
@@ -48,22 +50,59 @@ class OwnEvidence(Evidence):
         return record
 
 
+def learner_of(folder: Path) -> str:
+    """Return the learner that the evidence of a submission names, or "" when no record can be read."""
+    evidence = Evidence(folder / "evidence")
+    for record_id in evidence.ids()[:MAX_RECORDS_LOOKED_AT]:
+        try:
+            return evidence.record(record_id).learner
+        except BadEvidence:
+            continue
+    return ""
+
+
 def solution_cells(folder: Path, notebook: str) -> list[dict[str, Any]]:
-    """Return the solution cells of a submitted notebook as {"id", "source", "cell_type"}, in order. Raises Missing or BadEvidence."""
+    """Return the cells with a grade id and a source, as {"id", "source", "cell_type"}, in order. Raises Missing or BadEvidence."""
+    return [found for cell in notebook_cells(folder, notebook) if (found := _solution(cell)) is not None]
+
+
+def notebook_cells(folder: Path, notebook: str) -> list[dict[str, Any]]:
+    """Return the cells of a submitted notebook that are JSON objects, whatever is in them. Raises Missing or BadEvidence."""
     name = f"{notebook}.ipynb"
     document = parse_json(read_bounded(folder, name, MAX_NOTEBOOK_BYTES), name)
     cells = document.get("cells") if isinstance(document, dict) else None
     if not isinstance(cells, list):
         raise BadEvidence(f"{name}: it is not a notebook. Expected the file that JupyterLab saves.")
-    return [found for cell in cells if (found := _solution(cell)) is not None]
+    return [cell for cell in cells if isinstance(cell, dict)]
 
 
-def _solution(cell: Any) -> dict[str, Any] | None:
-    metadata = cell.get("metadata") if isinstance(cell, dict) else None
+def marks_of(cell: dict[str, Any]) -> dict[str, Any]:
+    """Return the nbgrader metadata of a cell, empty where there is none."""
+    metadata = cell.get("metadata")
     marks = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    if not isinstance(marks, dict) or not isinstance(marks.get("grade_id"), str):
+    return marks if isinstance(marks, dict) else {}
+
+
+def _solution(cell: dict[str, Any]) -> dict[str, Any] | None:
+    grade_id, source = marks_of(cell).get("grade_id"), source_of(cell)
+    if not isinstance(grade_id, str) or source is None:
         return None
-    source = cell.get("source", "")
-    if isinstance(source, list):
-        source = "".join(part for part in source if isinstance(part, str))
-    return {"id": marks["grade_id"], "source": source if isinstance(source, str) else "", "cell_type": cell.get("cell_type")}
+    return {"id": grade_id, "source": source, "cell_type": cell.get("cell_type")}
+
+
+def source_of(cell: dict[str, Any]) -> str | None:
+    """Return the source of a cell as text that can be written as UTF-8, or None when it is not text."""
+    source = cell.get("source")
+    if isinstance(source, list) and all(isinstance(part, str) for part in source):
+        source = "".join(source)
+    # JSON may hold half a surrogate pair ("\ud800"); written back it would stop whoever saves the notebook
+    return source.encode("utf-8", "replace").decode() if isinstance(source, str) else None
+
+
+def _bounded(source: str, notebook: str, grade_id: str) -> str:
+    if len(source) > MAX_SOURCE_CHARS:
+        raise BadEvidence(
+            f"{notebook}.ipynb: the cell {grade_id!r} has {len(source):,} characters. Expected at most {MAX_SOURCE_CHARS:,}. "
+            "Was something else pasted into it?"
+        )
+    return source

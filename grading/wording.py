@@ -1,0 +1,24 @@
+"""A verdict in the learner's words. Parts of it were written by a stranger, so only plain characters get through."""
+
+import re
+import unicodedata
+
+from grading.verdict import Verdict
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_PART_LIMIT = 800
+
+
+def as_text(verdict: Verdict, points: float) -> str:
+    """Return the verdict as plain lines: state and points, then what was seen, what was expected and the next step."""
+    lines = [f"{verdict.state.upper()}: {verdict.points:g} of {points:g} points"]
+    parts = (("seen", verdict.seen), ("expected", verdict.expected), ("next", verdict.next_step))
+    lines += [f"  {label:<9} {plain(text)}" for label, text in parts if text]
+    return "\n".join(lines) + "\n"
+
+
+def plain(text: str, limit: int = _PART_LIMIT) -> str:
+    """Return text on one line, without escape sequences, control or direction-changing characters, at most `limit` long."""
+    words = " ".join(_ANSI.sub("", text).split())
+    kept = "".join(c for c in words if not unicodedata.category(c).startswith("C"))
+    return kept if len(kept) <= limit else kept[: limit - 1] + "…"
