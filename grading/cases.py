@@ -56,12 +56,19 @@ def same(got: Any, expected: Any) -> bool:
     if isinstance(expected, bool) or isinstance(got, bool):
         return got is expected
     if isinstance(expected, int | float) and isinstance(got, int | float):
-        return math.isclose(got, expected, rel_tol=1e-6, abs_tol=1e-9)
+        return bool(got == expected) or _close(got, expected)
     if isinstance(expected, list) and isinstance(got, list):
         return len(got) == len(expected) and all(map(same, got, expected))
     if isinstance(expected, dict) and isinstance(got, dict):
         return got.keys() == expected.keys() and all(same(got[key], expected[key]) for key in expected)
     return bool(type(got) is type(expected) and got == expected)
+
+
+def _close(got: float, expected: float) -> bool:
+    try:
+        return math.isclose(got, expected, rel_tol=1e-6, abs_tol=1e-9)
+    except OverflowError:  # an integer beyond the range of floats
+        return False
 
 
 def _told(function: str, case: Case, called: Called) -> tuple[str, str, str]:

@@ -1,7 +1,8 @@
-"""Which check a grade id names. Only functions that a listed module lists; a name from a submission reaches nothing else."""
+"""Which check a grade id names. Only functions that a module of checks lists as its own; a name from a submission reaches nothing else."""
 
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Mapping
 from types import ModuleType
 
@@ -17,11 +18,11 @@ class BadRegistry(Exception):
 
 
 def load_checks(package: str = OUR_CHECKS) -> Mapping[str, Check]:
-    """Return {grade id: check} for the modules that `package` lists. Raises BadRegistry, or ImportError for a module that is not there."""
+    """Return {grade id: check} for every module of `package` that lists CHECKS. Raises BadRegistry, or what a broken module raises."""
     checks: dict[str, Check] = {}
-    for name in importlib.import_module(package).MODULES:
-        module = importlib.import_module(f"{package}.{name}")
-        checks |= {f"{name}-{check.__name__}": check for check in _listed(module)}
+    for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        module = importlib.import_module(f"{package}.{found.name}")
+        checks |= {f"{found.name}-{check.__name__}": check for check in _listed(module)}
     return checks
 
 
@@ -31,7 +32,8 @@ def learner_line(check: Check) -> str:
 
 
 def _listed(module: ModuleType) -> list[Check]:
-    for check in module.CHECKS:
+    checks = getattr(module, "CHECKS", ())
+    for check in checks:
         if not inspect.isfunction(check) or check.__module__ != module.__name__ or not check.__doc__:
             raise BadRegistry(f"{module.__name__}.CHECKS: {check!r}. Expected functions of this module, each with a docstring.")
-    return list(module.CHECKS)
+    return list(checks)

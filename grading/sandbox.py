@@ -99,8 +99,8 @@ def _run(program: Path, rules: bytes, request: bytes, count: int, limits: Functi
 
 def _walls() -> list[str]:
     """Return bwrap's options: new namespaces, an empty root, and read-only only what a plain Python needs to start."""
-    options = "--unshare-all --unshare-user --disable-userns --uid 65534 --gid 65534 --die-with-parent --new-session --clearenv".split()
-    options += ["--cap-drop", "ALL", "--hostname", "sandbox"]
+    options = ["--unshare-all", "--unshare-user", "--disable-userns", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
+    options += ["--cap-drop", "ALL", "--die-with-parent", "--new-session", "--clearenv"]
     for folder in ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache"):
         options += ["--ro-bind-try", folder, folder]
     for path in _python_files():

@@ -7,9 +7,11 @@ import json
 import os
 import resource
 import sys
+from collections.abc import Callable
+from typing import Any
 
 
-def restrain(limits):
+def restrain(limits: dict[str, float]) -> None:
     """Put the limits on this process; they cannot be raised again."""
     pairs = (
         (resource.RLIMIT_AS, limits["memory_bytes"]),
@@ -26,14 +28,14 @@ def restrain(limits):
         resource.setrlimit(what, (allowed, allowed))
 
 
-def silence():
+def silence() -> None:
     """Give the learner's code no stream of ours."""
     null = os.open("/dev/null", os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
 
 
-def described(error):
+def described(error: BaseException) -> dict[str, str]:
     """Return an exception as plain data; its own __str__ may fail too."""
     try:
         message = str(error)[:500]
@@ -42,7 +44,7 @@ def described(error):
     return {"error": type(error).__name__[:80], "message": message}
 
 
-def called(function, arguments):
+def called(function: Callable[..., Any], arguments: list[Any]) -> dict[str, str]:
     """Call the function once. SystemExit and KeyboardInterrupt are the learner's own, so all exceptions count."""
     try:
         return {"value": json.dumps(function(*arguments), allow_nan=False)}
@@ -50,9 +52,9 @@ def called(function, arguments):
         return described(error)
 
 
-def outcome(request):
+def outcome(request: dict[str, Any]) -> dict[str, Any]:
     """Define the learner's function and call it with each list of arguments."""
-    names = {"__name__": "solution"}
+    names: dict[str, Any] = {"__name__": "solution"}
     try:
         exec(compile(request["source"], "<your solution>", "exec"), names)  # noqa: S102 - this is what the sandbox is for
     except BaseException as error:
@@ -63,7 +65,7 @@ def outcome(request):
     return {"results": [called(function, arguments) for arguments in request["calls"]]}
 
 
-def main():
+def main() -> None:
     """Read the request, lock the door behind us, run, answer."""
     pipe, request = int(sys.argv[1]), json.load(sys.stdin)
     silence()
@@ -75,4 +77,5 @@ def main():
     os._exit(0)  # no atexit handlers or destructors of the learner's
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,12 +1,14 @@
 """One submission as a check sees it: evidence, the learner's solution cells, and whose it is. All of it hostile input."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labkit.evidence import BadEvidence, Evidence, Missing, parse_json, read_bounded
 from labkit.learner import token_of
-from labkit.records import Record
+from labkit.records import ProducedFile, Record
 
 MAX_NOTEBOOK_BYTES = 10 * 1024 * 1024
 MAX_SOURCE_CHARS = 100_000
@@ -40,8 +42,9 @@ class OwnEvidence(Evidence):
         self.learner = learner
 
     def record(self, record_id: str) -> Record:
-        """As Evidence.record; another learner's record is BadEvidence."""
-        record = super().record(record_id)
+        """As Evidence.record; another learner's record is BadEvidence, and so is whatever else cannot be read."""
+        with _unreadable_is_bad(f"{record_id}.json"):
+            record = super().record(record_id)
         if record.learner != self.learner or record.token != token_of(self.learner):
             raise BadEvidence(
                 f"{record_id}.json: it was recorded by {record.learner!r}. Expected {self.learner!r}, whose submission this is. "
@@ -49,15 +52,27 @@ class OwnEvidence(Evidence):
             )
         return record
 
+    def file(self, produced: ProducedFile) -> bytes:
+        """As Evidence.file; whatever cannot be read is BadEvidence."""
+        with _unreadable_is_bad(produced.path):
+            return super().file(produced)
+
+
+@contextmanager
+def _unreadable_is_bad(name: str) -> Iterator[None]:
+    """A folder in the place of a file, or a name that no file can have, is the submission's fault and not the grader's."""
+    try:
+        yield
+    except (OSError, ValueError):
+        raise BadEvidence(f"{name!r}: it cannot be read. Expected the file that the lesson wrote.") from None
+
 
 def learner_of(folder: Path) -> str:
     """Return the learner that the evidence of a submission names, or "" when no record can be read."""
     evidence = Evidence(folder / "evidence")
     for record_id in evidence.ids()[:MAX_RECORDS_LOOKED_AT]:
-        try:
+        with suppress(BadEvidence, OSError, ValueError):
             return evidence.record(record_id).learner
-        except BadEvidence:
-            continue
     return ""
 
 
@@ -69,7 +84,8 @@ def solution_cells(folder: Path, notebook: str) -> list[dict[str, Any]]:
 def notebook_cells(folder: Path, notebook: str) -> list[dict[str, Any]]:
     """Return the cells of a submitted notebook that are JSON objects, whatever is in them. Raises Missing or BadEvidence."""
     name = f"{notebook}.ipynb"
-    document = parse_json(read_bounded(folder, name, MAX_NOTEBOOK_BYTES), name)
+    with _unreadable_is_bad(name):
+        document = parse_json(read_bounded(folder, name, MAX_NOTEBOOK_BYTES), name)
     cells = document.get("cells") if isinstance(document, dict) else None
     if not isinstance(cells, list):
         raise BadEvidence(f"{name}: it is not a notebook. Expected the file that JupyterLab saves.")

@@ -1,0 +1,73 @@
+"""`python -m grading check SUBMISSION`: the verdicts that autograding gives, without nbgrader."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from grading.catalogue import CATALOGUE, BadCatalogue, load_catalogue
+from grading.judge import Judge
+from grading.registry import OUR_CHECKS
+from grading.submissions import BadSubmission, Judged, judge_submission, learner_for, submission_folder
+from grading.wording import plain
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+_COLOUR = {"passed": "green", "failed": "red", "not judged": "yellow"}
+
+
+@app.callback()
+def grading() -> None:
+    """Grade evidence."""
+
+
+@app.command()
+def check(
+    submission: Annotated[Path, typer.Argument(help="submitted/<learner>/<assignment>, or a learner's notebooks/")],
+    learner: Annotated[str, typer.Option(help="whose it is; else the folder name under submitted/, else what the evidence says")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object instead of a table")] = False,
+    catalogue: Annotated[Path, typer.Option(help="what is graded")] = CATALOGUE,
+    checks: Annotated[str, typer.Option(help="the package that lists the checks")] = OUR_CHECKS,
+    path: Annotated[list[str] | None, typer.Option(help="a folder to import that package from")] = None,
+) -> None:
+    """Show the verdict on every exercise. Exit code: 0 all judged, 1 something needs a human, 2 the path or the catalogue is wrong."""
+    try:
+        folder, listed = submission_folder(submission), load_catalogue(catalogue)
+    except (BadSubmission, BadCatalogue) as bad:
+        Console(stderr=True).print(Text(str(bad)))
+        raise typer.Exit(2) from None
+    whose = learner or learner_for(folder, listed.assignment)
+    with Judge(checks, path or []) as judge:
+        judged = judge_submission(folder, whose, listed, judge)
+    typer.echo(json.dumps(_data(whose, judged), indent=1)) if as_json else _show(whose, judged)
+    raise typer.Exit(int(any(one.verdict.state == "not judged" for one in judged)))
+
+
+def _data(learner: str, judged: list[Judged]) -> dict[str, object]:
+    return {
+        "learner": learner,
+        "points": sum(one.verdict.points for one in judged),
+        "max_points": sum(one.exercise.points for one in judged),
+        "verdicts": [
+            {"notebook": one.notebook, "grade_id": one.exercise.grade_id, "max_points": one.exercise.points} | one.verdict.model_dump()
+            for one in judged
+        ],
+    }
+
+
+def _show(learner: str, judged: list[Judged]) -> None:
+    table = Table("exercise", "verdict", "points", "seen", "expected", "next step", title=f"{plain(learner)}")
+    for one in judged:
+        said = one.verdict
+        points = f"{said.points:g} of {one.exercise.points:g}"
+        texts = [Text(plain(text, 300)) for text in (said.seen, said.expected, said.next_step)]
+        table.add_row(Text(one.exercise.grade_id), Text(said.state, _COLOUR[said.state]), points, *texts)
+    Console().print(table)
+    Console().print(f"{sum(one.verdict.points for one in judged):g} of {sum(one.exercise.points for one in judged):g} points")
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m grading")

@@ -1,0 +1,107 @@
+"""Rebuild a submitted notebook: the released one, with the learner's solution cells put in by grade id, and nothing else of theirs.
+
+Why the released version and not source/ or the gradebook: it is what the learner was given; it holds no solution and no
+hidden line, so no mistake here can show one; and the gradebook has no text cells. nbgrader's own OverwriteCells then puts
+the hidden lines back from the gradebook, as in a stock run.
+"""
+
+import copy
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from grading.submission import MAX_SOURCE_CHARS, marks_of, notebook_cells, source_of
+from grading.wording import plain
+from labkit.evidence import BadEvidence
+
+_MAX_REPAIRS = 40
+
+
+class NoRelease(Exception):
+    """There is no released notebook to rebuild from. The text is written for the instructor."""
+
+
+def rebuild(release: Path, folder: Path, notebook: str) -> tuple[NotebookNode, list[str]]:
+    """Return the rebuilt notebook, and what had to be repaired, for the instructor. Raises NoRelease; nothing a learner wrote raises."""
+    rebuilt = _released(release / f"{notebook}.ipynb")
+    try:
+        theirs, repairs = notebook_cells(folder, notebook), []
+    except BadEvidence as bad:  # graded as an empty notebook
+        theirs, repairs = [], [f"graded as an empty notebook: {bad}"]
+    repairs += _put_in(rebuilt, _first_sources(theirs))
+    repairs += _differences(rebuilt, theirs) if theirs else []
+    return rebuilt, [plain(repair, 300) for repair in repairs[:_MAX_REPAIRS]]
+
+
+def _released(path: Path) -> NotebookNode:
+    try:
+        status = path.stat()
+    except OSError:
+        raise NoRelease(f"{path}: not there. Expected the released notebook. Run `nbgrader generate_assignment` first.") from None
+    return copy.deepcopy(_read_released(path, status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=64)
+def _read_released(path: Path, _modified: int, _size: int) -> NotebookNode:
+    return nbformat.read(path, as_version=4)  # ours: the one notebook that nbformat may parse
+
+
+def _first_sources(cells: list[dict[str, Any]]) -> dict[str, str]:
+    """Return {grade id: source}, the first cell of each id that has a source."""
+    sources: dict[str, str] = {}
+    for cell in cells:
+        grade_id, source = marks_of(cell).get("grade_id"), source_of(cell)
+        if isinstance(grade_id, str) and source is not None:
+            sources.setdefault(grade_id, source)
+    return sources
+
+
+def _put_in(rebuilt: NotebookNode, sources: dict[str, str]) -> list[str]:
+    repairs = []
+    for cell in rebuilt.cells:
+        marks = marks_of(cell)
+        if not marks.get("solution"):
+            continue
+        source = sources.get(marks["grade_id"])
+        if source is None:
+            repairs.append(f"{marks['grade_id']}: the solution cell is not there")
+        elif len(source) > MAX_SOURCE_CHARS:
+            repairs.append(f"{marks['grade_id']}: {len(source):,} characters, left out")
+        else:
+            cell.source = source
+    return repairs
+
+
+def _differences(rebuilt: NotebookNode, theirs: list[dict[str, Any]]) -> list[str]:
+    """Say where the submitted notebook had something that an untouched one has not."""
+    counts = Counter(str(marks_of(cell).get("grade_id")) for cell in theirs)
+    by_id = {str(marks_of(cell).get("grade_id")): cell for cell in reversed(theirs)}
+    found = [f"{_tags(cell)}: dropped from a cell" for cell in theirs if _tags(cell)]
+    for ours in rebuilt.cells:
+        grade_id = marks_of(ours).get("grade_id")
+        if grade_id is not None and counts[grade_id]:
+            found += [f"{grade_id}: {what}" for what in _changes(ours, by_id[grade_id], counts[grade_id])]
+        elif grade_id is not None and not marks_of(ours).get("solution"):
+            found.append(f"{grade_id}: the cell was deleted")
+    return found
+
+
+def _changes(ours: NotebookNode, theirs: dict[str, Any], count: int) -> list[str]:
+    marks, their_marks = marks_of(ours), marks_of(theirs)
+    checks = {
+        f"there are {count} cells of this id, the first is used": count > 1,
+        "its type was changed": theirs.get("cell_type") != ours.cell_type,
+        "its text was edited, though locked": bool(marks.get("locked")) and source_of(theirs) != ours.source,
+        "its grading metadata was edited": any(their_marks.get(key) != marks.get(key) for key in ("grade", "solution", "points")),
+    }
+    return [what for what, so in checks.items() if so]
+
+
+def _tags(cell: dict[str, Any]) -> str:
+    metadata = cell.get("metadata")
+    tags = metadata.get("tags") if isinstance(metadata, dict) else None
+    return f"tags {plain(repr(tags), 80)}" if tags else ""
