@@ -38,6 +38,11 @@ class Run:
         """Whether the command ended with exit code 0."""
         return self.exit_code == 0
 
+    @property
+    def last_line(self) -> str:
+        """The last line of the output, empty when there is none."""
+        return (self.output.strip().splitlines() or [""])[-1]
+
 
 def run(
     command: Sequence[str | Path],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 from labkit.messages import explain_os_error
@@ -45,3 +46,6 @@ def settle_environment() -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    beside = str(Path(sys.executable).parent)  # pip's cmake and ninja, also when Jupyter was started by its full path
+    if beside not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join(filter(None, (beside, os.environ.get("PATH"))))

@@ -3,6 +3,7 @@
 `pip download --no-binary` would run vLLM's build back end (torch, CMake and all) only to learn the package's name.
 """
 
+import ast
 import os
 import shutil
 import tarfile
@@ -73,3 +74,22 @@ def _unpack(archive: Path, tree: Path) -> None:
     (draft / tree.name / ".complete").touch()
     (draft / tree.name).rename(tree)
     draft.rmdir()
+
+
+def snippet(tree: Path, path: str, symbol: str) -> tuple[int, str]:
+    """Return the first line number and the text of a class or function of a Python file, given as "Class.method".
+
+    Raises LearnerMessage when this version of vLLM does not have it there.
+    """
+    text = (tree / path).read_text()
+    node: ast.AST = ast.parse(text)
+    for name in symbol.split("."):
+        children = (
+            child for child in ast.iter_child_nodes(node) if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        )
+        found = next((child for child in children if child.name == name), None)
+        if found is None:
+            raise LearnerMessage(f"{path} of {tree.name} has no {symbol}.", "Search for it: `grep -rn` in the source tree.")
+        node = found
+    assert isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    return node.lineno, "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])

@@ -1,0 +1,138 @@
+"""Hidden checks of lesson 01_environment."""
+
+import hashlib
+import random
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from grading.checks.combine import both
+from grading.sandbox import Outcome, run_function
+from grading.submission import Submission
+from grading.verdict import Verdict, failed, not_judged
+from labkit.checks import environment as visible
+from labkit.learner import symbol
+from labkit.rows import Row, row
+
+ASKS = {"python": ">=3.11,<3.15", "torch": "==2.13.0", "cmake": ">=3.26.1"}  # pyproject.toml of vLLM 0.32.0
+READS = {  # variable: (who reads it in vLLM 0.32.0, why the other answers are tempting)
+    "CMAKE_BUILD_TYPE": ("build", "setup.py:cmake_build_ext.configure passes it on"),
+    "MAX_JOBS": ("build", "setup.py:cmake_build_ext.compute_num_jobs starts from it"),
+    "VERBOSE": ("build", "vllm/envs.py lists it, and setup.py turns it into CMAKE_VERBOSE_MAKEFILE"),
+    "CXXFLAGS": ("cmake", "vLLM does not mention it; CMake seeds CMAKE_CXX_FLAGS from it at the first configure"),
+    "CUDA_LAUNCH_BLOCKING": ("cuda", "vLLM does not mention it; the CUDA runtime reads it"),
+    "VLLM_ATTENTION_BACKEND": ("nobody", "it is gone from vllm/envs.py; the argument is attention_backend="),
+    "VLLM_USE_V1": ("nobody", "it is gone from vllm/envs.py; there is only V1"),
+}
+HIDDEN_CASES = 24
+
+
+def what_vllm_asks(submission: Submission, points: float) -> Verdict:
+    """You read from vLLM's own pyproject.toml what it asks for."""
+    evidence = submission.evidence
+
+    def hidden() -> list[Row]:
+        answer = evidence.record("environment-asks").facts["answer"]
+        assert isinstance(answer, dict)
+        return [
+            row(name, answer[name], asked, f"Look for {name} in pyproject.toml again.", ok=_same_requirement(str(answer[name]), asked))
+            for name, asked in ASKS.items()
+        ]
+
+    return both(visible.what_vllm_asks(evidence), hidden, points)
+
+
+def honoured_or_folklore(submission: Submission, points: float) -> Verdict:
+    """You know who reads each variable: vLLM's build, CMake, CUDA, or nobody any more."""
+    evidence = submission.evidence
+
+    def hidden() -> list[Row]:
+        answer = evidence.record("environment-readers").facts["answer"]
+        assert isinstance(answer, dict)
+        return [row(name, answer[name], reader, f"Look again: {why}.") for name, (reader, why) in READS.items()]
+
+    return both(visible.honoured_or_folklore(evidence), hidden, points)
+
+
+def compile_jobs(submission: Submission, points: float) -> Verdict:
+    """Your function sizes a build by jobs, threads, cores and memory. It is called with other numbers, alone in a sandbox."""
+    source = submission.solution("01_environment", "answer-environment-compile_jobs")
+    cases = _cases(submission.learner)
+    outcome = run_function(source, "compile_jobs", cases)
+    if outcome.state == "unavailable":
+        return not_judged(f"no sandbox on this machine: {outcome.detail}")
+    if outcome.state != "values":
+        return failed(
+            f"compile_jobs: {outcome.detail or outcome.state}", "a number of jobs for each call", "Run the cell below your function again."
+        )
+    return both(visible.compile_jobs(submission.evidence), lambda: _called_rows(cases, outcome), points)
+
+
+def last_flag_wins(submission: Submission, points: float) -> Verdict:
+    """Your three libraries show it: of several -O options the last one wins, and it comes from the build type."""
+    evidence = submission.evidence
+
+    def hidden() -> list[Row]:
+        record = evidence.record("environment-flags")
+        answer = record.facts["answer"]
+        assert isinstance(answer, dict)
+        found = visible.own_units(evidence, record)
+        name = symbol(record.token)
+        return [
+            *(
+                row(f"{kind}: -g -O0 came first", "-O0" in unit.producer, True, "Set CXXFLAGS at the first configure.")
+                for kind, unit in found.items()
+            ),
+            *(
+                row(f"{kind}: source", unit.name.endswith("probe.cpp"), True, f"Build {name} from probe.cpp.")
+                for kind, unit in found.items()
+            ),
+            *(
+                row(f"IN_FORCE of {kind}", answer[kind], unit.optimisation, "Which -O comes last in the producer?")
+                for kind, unit in found.items()
+            ),
+        ]
+
+    return both(visible.last_flag_wins(evidence), hidden, points)
+
+
+def expected_jobs(max_jobs: int | None, nvcc_threads: int | None, cores: int, ram_gib: float, gib_per_job: float) -> int:
+    """Return the right number of jobs: vLLM's arithmetic (setup.py:cmake_build_ext.compute_num_jobs), and what fits in memory."""
+    jobs = (cores if max_jobs is None else max_jobs) // (nvcc_threads or 1)
+    return max(1, min(jobs, int(ram_gib // gib_per_job)))
+
+
+def _cases(learner: str) -> list[list[int | float | None]]:
+    """Cases that follow from the learner's name, so that a second grading asks the same."""
+    draw = random.Random(hashlib.sha256(f"compile_jobs:{learner}".encode()).digest())  # noqa: S311 - no secret
+    return [
+        [draw.choice([None, 1, 3, 8, 17, 66]), draw.choice([None, 1, 2, 4, 8]), draw.randint(1, 96), draw.choice([2, 8, 24, 63.5, 512]), draw.choice([0.5, 1.5, 4, 9.4])]
+        for _ in range(HIDDEN_CASES)
+    ]  # fmt: skip
+
+
+def _called_rows(cases: list[list[int | float | None]], outcome: Outcome) -> list[Row]:
+    rows = []
+    for case, called in zip(cases, outcome.calls, strict=True):
+        expected = expected_jobs(*case)  # type: ignore[arg-type]
+        seen = f"{called.error}: {called.message}" if called.error else called.value
+        what = f"compile_jobs({', '.join(map(repr, case))})"
+        rows.append(
+            row(what, seen, expected, _advice(case), ok=not called.error and type(called.value) is int and called.value == expected)
+        )
+    return rows
+
+
+def _advice(case: list[int | float | None]) -> str:
+    if case[0] is None or case[1] is None:
+        return "What does None stand for: max_jobs falls back to cores, nvcc_threads counts as 1?"
+    return "Requested jobs divided by threads, then what fits in memory, then at least 1, as an int: which of the three is it here?"
+
+
+def _same_requirement(given: str, asked: str) -> bool:
+    try:
+        return SpecifierSet(given) == SpecifierSet(asked)
+    except InvalidSpecifier:
+        return False
+
+
+CHECKS = [what_vllm_asks, honoured_or_folklore, compile_jobs, last_flag_wins]

@@ -1,0 +1,95 @@
+"""Visible checks of lesson 01_environment."""
+
+from labkit.elf import Unit, units
+from labkit.evidence import BadEvidence, Evidence
+from labkit.learner import symbol
+from labkit.records import Record
+from labkit.rows import Row, VisibleCheck, row
+
+READERS = ("build", "cmake", "cuda", "nobody")
+VARIABLES = ("CMAKE_BUILD_TYPE", "CUDA_LAUNCH_BLOCKING", "CXXFLAGS", "MAX_JOBS", "VERBOSE", "VLLM_ATTENTION_BACKEND", "VLLM_USE_V1")
+BUILD_TYPES = {"Debug": "-O0", "RelWithDebInfo": "-O2", "Release": "-O3"}  # with CXXFLAGS="-g -O0" in front
+EXAMPLES = (4, 16, 1, 2)  # what the lesson's four cases give, worked out in its first hint
+
+
+def what_vllm_asks(evidence: Evidence) -> list[Row]:
+    """The versions of Python, torch and cmake that vLLM's pyproject.toml asks for."""
+    answer = evidence.record("environment-asks").facts.get("answer")
+    given = answer if isinstance(answer, dict) else {}
+    return [
+        row(
+            name,
+            given.get(name),
+            "a version requirement as text",
+            "Copy it from pyproject.toml, in quotes.",
+            ok=_requirement(given.get(name)),
+        )
+        for name in ("python", "torch", "cmake")
+    ]
+
+
+def honoured_or_folklore(evidence: Evidence) -> list[Row]:
+    """Who reads each environment variable."""
+    answer = evidence.record("environment-readers").facts.get("answer")
+    given = answer if isinstance(answer, dict) else {}
+    unknown = sorted({str(reader) for reader in given.values()} - set(READERS))
+    return [
+        row("variables", sorted(given), list(VARIABLES), "Keep all seven names as keys."),
+        row("readers", unknown or "all known", "all known", f"Use only {', '.join(READERS)}."),
+    ]
+
+
+def compile_jobs(evidence: Evidence) -> list[Row]:
+    """Your function gives the right number of jobs in the four cases."""
+    answer = evidence.record("environment-jobs-examples").facts.get("answer")
+    given = list(answer) if isinstance(answer, list) else []
+    given += [None] * (len(EXAMPLES) - len(given))
+    return [
+        row(
+            f"case {number}",
+            seen,
+            expected,
+            "Work the case out by hand, then compare step by step.",
+            ok=seen == expected and type(seen) is int,
+        )
+        for number, (seen, expected) in enumerate(zip(given, EXAMPLES, strict=False), 1)
+    ]
+
+
+def last_flag_wins(evidence: Evidence) -> list[Row]:
+    """Three libraries of yours, each with the optimisation that its build type brings, as the compiler noted it."""
+    record = evidence.record("environment-flags")
+    evidence.record("environment-flags-prediction")
+    answer = record.facts.get("answer")
+    found = own_units(evidence, record)
+    rows = [row("libraries", sorted(found), sorted(BUILD_TYPES), "Run the cell that builds and the one that records again.")]
+    for build_type, expected in BUILD_TYPES.items() if set(found) == set(BUILD_TYPES) else ():
+        unit = found[build_type]
+        rows.append(row(f"{build_type}: function", " ".join(unit.functions), symbol(record.token), "Build your own probe.cpp again."))
+        rows.append(row(f"{build_type}: -O in force", unit.optimisation, expected, "Delete the build folder and build again."))
+    return [*rows, row("IN_FORCE", answer, "an -O option for each build type", "Fill in all three.", ok=_options(answer))]
+
+
+def own_units(evidence: Evidence, record: Record) -> dict[str, Unit]:
+    """Return {build type: its one compile unit} of the recorded libraries. Raises BadEvidence."""
+    found = {}
+    for produced in record.files:
+        build_type = produced.path.removesuffix(".so").rpartition(".")[2]
+        compiled = units(evidence.file(produced), produced.path)
+        if len(compiled) != 1:
+            raise BadEvidence(
+                f"{produced.path}: {len(compiled)} compile units with debug information. Expected 1, from probe.cpp. Was it built with -g?"
+            )
+        found[build_type] = compiled[0]
+    return found
+
+
+def _requirement(value: object) -> bool:
+    return isinstance(value, str) and any(character.isdigit() for character in value)
+
+
+def _options(answer: object) -> bool:
+    return isinstance(answer, dict) and set(answer) == set(BUILD_TYPES) and all(str(option).startswith("-O") for option in answer.values())
+
+
+CHECKS: dict[str, VisibleCheck] = {check.__name__: check for check in (what_vllm_asks, honoured_or_folklore, compile_jobs, last_flag_wins)}

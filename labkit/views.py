@@ -1,0 +1,99 @@
+"""Plots and tables of the lessons. Every plot comes with alternative text and a table of its data."""
+
+import base64
+import html
+import io
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from labkit import show
+from labkit.callpath import follow, map_of
+from labkit.lane import LaneName
+from labkit.sources import snippet
+
+DIGITS = 3  # significant digits of a duration in a table
+
+
+def plot_phases(phases: Mapping[str, float]) -> None:
+    """Show seconds per phase as bars on a logarithmic axis, with a table."""
+    from matplotlib.figure import Figure
+
+    names, seconds, total = list(phases), list(phases.values()), sum(phases.values())
+    figure = Figure(figsize=(8, 0.6 * len(names) + 1.1), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.barh(names, seconds, color="#0072B2", hatch="/", edgecolor="white")  # the hatch carries the bar without colour
+    axes.bar_label(bars, labels=[_duration(s) for s in seconds], padding=4)
+    axes.set(xscale="log", xlabel="seconds (logarithmic axis)", xlim=(min(seconds) / 3, max(seconds) * 6))
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.4)
+    rows = [(name, _duration(s), f"{s / total:.1%}") for name, s in phases.items()]
+    longest = max(phases, key=lambda name: phases[name])
+    show_figure(
+        figure,
+        f"Bar chart of {len(names)} phases. The longest is {longest} with {_duration(phases[longest])}, {phases[longest] / total:.0%} of the whole.",
+    )
+    show.table("Seconds per phase", ("phase", "time", "share"), rows)
+
+
+def show_processes(maps: Mapping[str, Mapping[str, Any]]) -> None:
+    """Show one process tree per mode as a table; the tree is drawn by indentation and by naming the parent."""
+    for mode, found in maps.items():
+        title = f"multiprocessing {mode}: client {found['client']}, scheduler_is_here = {found['scheduler_is_here']}"
+        processes = list(found["processes"])
+        numbers = {p["pid"]: f"P{i}" for i, p in enumerate(processes)}
+        rows = [
+            (numbers[p["pid"]], numbers.get(p["parent"], "–"), p["name"], f"{p['rss_mib']:,} MiB", str(p["threads"]))
+            for p in processes
+        ]  # fmt: skip
+        show.table(title, ("process", "started by", "name", "resident memory", "threads"), rows)
+
+
+def show_steps(spied: Mapping[str, Any]) -> None:
+    """Show tokens scheduled per request, one row per engine step."""
+    steps: Sequence[Mapping[str, int]] = spied["steps"]
+    if not steps:
+        show.text("The spy noted no steps: fill the gap in spy.py, then run both cells again.")
+        return
+    requests = list(steps[0])
+    rows = [(str(i), *(str(step.get(r, "–")) for r in requests), str(sum(step.values()))) for i, step in enumerate(steps)]
+    title = f"Tokens scheduled per step (prompts of {' and '.join(map(str, spied['prompt_tokens']))} tokens)"
+    show.table(title, ("step", *(f"request {r.split('-')[0]}" for r in requests), "together"), rows)
+
+
+def show_call_path(spied: Mapping[str, Any], lane: LaneName) -> None:
+    """Show the engine's map, and where the recorded stack was at each stop."""
+    found = follow(map_of(lane), spied["frames"])
+    rows = [
+        ("✓ seen" if line else "✗ not seen", stop.symbol, f"{stop.path}:{line}" if line else stop.path, stop.what) for stop, line in found
+    ]
+    seen = sum(line is not None for _, line in found)
+    show.table(f"From LLM.generate to {spied['op']}: {seen} of {len(found)} stops of the map seen, {len(spied['frames'])} vLLM frames in all",
+               ("recorded", "function", "where it was, line of the call", "what happens there"), rows)  # fmt: skip
+
+
+def show_figure(figure: Any, alternative: str) -> None:
+    """Display a matplotlib figure as PNG with alternative text; outside a notebook print the text."""
+    if "ipykernel" not in sys.modules:
+        show.text(f"[plot] {alternative}")
+        return
+    from IPython.display import display
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    tag = f'<img alt="{html.escape(alternative, quote=True)}" src="data:image/png;base64,{picture}">'
+    display({"text/html": tag, "text/plain": f"[plot] {alternative}"}, raw=True)
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as text with three significant digits, in the unit that reads best."""
+    return f"{seconds:.{DIGITS}g} s" if seconds >= 1 else f"{seconds * 1000:.{DIGITS}g} ms"
+
+
+def show_source(tree: Path, path: str, symbol: str) -> None:
+    """Show a function of vLLM's source with its place."""
+    line, text = snippet(tree, path, symbol)
+    show.text(f"{tree.name}/{path}:{line}\n\n{dedent(text)}")
