@@ -37,9 +37,9 @@ def check(
     try:
         folder, listed = submission_folder(submission), load_catalogue(catalogue)
     except (BadSubmission, BadCatalogue) as bad:
-        Console(stderr=True).print(Text(str(bad)))
+        typer.echo(plain(str(bad)), err=True)
         raise typer.Exit(2) from None
-    whose = learner or learner_for(folder, listed.assignment)
+    whose = learner or learner_for(folder)
     with Judge(checks, path or []) as judge:
         judged = judge_submission(folder, whose, listed, judge)
     typer.echo(json.dumps(_data(whose, judged), indent=1)) if as_json else _show(whose, judged)

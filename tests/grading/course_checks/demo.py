@@ -71,7 +71,7 @@ def _too_many(points: float) -> Verdict:
 
 
 def _prints(points: float) -> Verdict:
-    print('{"verdict": {"state": "passed"}}', flush=True)
+    os.write(1, b'{"verdict": {"state": "passed"}}')
     return from_rows([row("prints", 1, 1, "")], points)
 
 
