@@ -8,6 +8,7 @@ so in words; tools/setup_run.py does the work.
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,10 +16,15 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST, NEWEST = (3, 11), (3, 14)  # what requirements/*.txt are locked for; a test keeps the two together
 
 
+def _starts(name: str) -> bool:
+    """Whether this Python is there and runs: version managers leave programs on PATH that do not."""
+    return shutil.which(name) is not None and subprocess.run([name, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
 def _fitting_python() -> str | None:
     """The newest Python on PATH that would do."""
     names = [f"python3.{minor}" for minor in range(NEWEST[1], OLDEST[1] - 1, -1)]
-    return next((name for name in names if shutil.which(name)), None)
+    return next((name for name in names if _starts(name)), None)
 
 
 def _install_python() -> str:

@@ -56,7 +56,7 @@ TROUBLES = (
     ),
     Trouble(
         "torch",
-        r"No matching distribution found for torch",
+        r"No matching distribution found for torch==",
         "no package index that pip knows has this torch for this Python",
         "use Python 3.11 or 3.12 (`make setup PYTHON=python3.12`), or give pip an index that has PyTorch's CPU wheels",
     ),

