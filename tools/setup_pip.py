@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TAIL = 12  # lines of the log shown on failure
+TAIL = 12  # lines of the log shown on failure,
+WIDTH = 140  # and how much of each: pip lists all packages in one line
 QUIET = 15.0  # seconds between two lines where the screen is a log file
 
 
@@ -83,7 +84,7 @@ def recognise(text: str, code: int) -> Trouble:
 def explain(title: str, text: str, code: int, log: Path) -> str:
     """The failure as the learner reads it: the end of the log, what it means, what to do."""
     trouble = recognise(text, code)
-    tail = "\n".join(f"    {line}" for line in text.rstrip().splitlines()[-TAIL:])
+    tail = "\n".join(f"    {line[:WIDTH]}" for line in text.rstrip().splitlines()[-TAIL:])
     return f"{title}: stopped with exit code {code}; {trouble.meaning}.\n{tail}\nNext: {trouble.next_step}, then run the same command again. Log: {log}"
 
 

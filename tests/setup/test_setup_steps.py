@@ -151,13 +151,14 @@ def test_a_killed_pip_is_recognised():
 
 
 def test_a_failure_is_told_with_the_logs_end_and_a_next_step(place):
-    _pip(place, 'for n in $(seq 40); do echo "line $n"; done; echo "ERROR: No space left on device"; exit 1')
+    _pip(place, 'for n in $(seq 40); do echo "line $n"; done; printf "%0999d\\n" 0; echo "ERROR: No space left on device"; exit 1')
     with pytest.raises(StepFailed) as failure:
         setup_steps.install_torch(place)
     told = str(failure.value)
     assert told.startswith("install torch==2.13.0+cpu: stopped with exit code 1; the disk is full.\n")
     assert "line 40" in told
     assert "line 12\n" not in told
+    assert max(len(line) for line in told.splitlines()[1:-1]) == 4 + setup_pip.WIDTH
     assert told.endswith(f"Log: {place.log}")
     assert "Next: free some space" in told
 
