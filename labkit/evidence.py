@@ -80,13 +80,16 @@ def read_bounded(folder: Path, name: str, limit: int) -> bytes:
         raise Missing(f"{name}: not there yet. Run the cell that makes it.") from None
     except OSError as error:
         raise BadEvidence(f"{name}: it cannot be opened ({error.strerror}). Expected a regular file, not a link or a folder.") from None
-    with os.fdopen(descriptor, "rb") as stream:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise BadEvidence(f"{name}: it is not a regular file. Expected the file that the lesson wrote.")
         if status.st_size > limit:
             raise BadEvidence(f"{name}: {status.st_size:,} bytes. Expected at most {limit:,}. Was something else written in its place?")
-        return stream.read(limit + 1)[:limit]
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read(limit)
+    finally:
+        os.close(descriptor)
 
 
 def _open_beneath(folder: Path, parts: tuple[str, ...]) -> int:

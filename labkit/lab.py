@@ -1,5 +1,7 @@
 """The one object a lesson uses. It runs, records and draws; the commands in the cells stay the real ones."""
 
+import json
+import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,9 +10,10 @@ from typing import Any
 from pydantic import JsonValue
 
 from labkit import show
-from labkit.evidence import Evidence, Missing
+from labkit.evidence import BadEvidence, Evidence
 from labkit.lane import detect_lane
 from labkit.learner import learner_name, pick, symbol, token_of, word
+from labkit.live import ending
 from labkit.messages import LearnerMessage, explain_os_error
 from labkit.recorder import Recorder, write_atomically
 from labkit.records import Record
@@ -78,6 +81,24 @@ class Lab:
         where = self.scratch("logs") / f"{name}.log"
         return run(arguments, log=where, cwd=cwd or self.scratch(), env=env, timeout=timeout, quiet=quiet)
 
+    def run_for_json(
+        self, command: Sequence[object], *, produces: str, env: Mapping[str, str] | None = None, timeout: float = 600.0, log: str = ""
+    ) -> tuple[Run, dict[str, Any]]:
+        """Run a command that writes a JSON file into the scratch folder; return the run and what the file holds.
+
+        An older file of that name is removed first. Raises LearnerMessage when the command does not write it.
+        """
+        target = self.scratch() / produces
+        target.unlink(missing_ok=True)
+        done = self.run([str(part) for part in command], env=env, timeout=timeout, log=log or Path(produces).stem)
+        if not done.ok or not target.is_file():
+            how = ending(done.exit_code, timeout if done.timed_out else None)
+            raise LearnerMessage(
+                f"The command ended with {how} and left no {produces}.",
+                f"Its last line was: {done.last_line[:300]!r}. Everything it said is in {done.log.relative_to(self.folder)}.",
+            )
+        return done, json.loads(target.read_text())
+
     def record(
         self, record_id: str, *, run: Run | None = None, files: Iterable[Path] = (), facts: Mapping[str, JsonValue] | None = None
     ) -> Record | None:
@@ -103,7 +124,7 @@ class Lab:
     def _earlier(self, record_id: str) -> Any:
         try:
             return self.evidence.record(record_id).facts.get("prediction")
-        except Missing:
+        except BadEvidence:  # not there, or damaged: then it is made now
             return None
 
     def answer(self, record_id: str, answer: Any) -> None:
@@ -173,11 +194,13 @@ def _answered(value: Any) -> bool:
 def _as_json(record_id: str, facts: Mapping[str, Any]) -> dict[str, JsonValue]:
     try:
         return {key: _plain(value) for key, value in facts.items()}
-    except TypeError as error:
-        raise LearnerMessage(f"{record_id}: {error}", "Use numbers, text, lists, sets and dictionaries.") from None
+    except (TypeError, ValueError) as error:
+        raise LearnerMessage(f"{record_id}: {error}.", "Use finite numbers, text, lists, sets and dictionaries.") from None
 
 
 def _plain(value: Any) -> JsonValue:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} cannot be kept as an answer")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Mapping):

@@ -44,7 +44,7 @@ def redact_json(value: JsonValue) -> JsonValue:
 
 def _folders() -> list[tuple[str, str]]:
     """The folders to hide, longest first, so that a folder inside another is named by the inner one."""
-    named = {str(cache()): "<cache>", str(course_root()): "<course>", str(Path.cwd()): "<work>", str(Path.home()): "~"}
+    named = {str(Path.cwd()): "<work>", str(Path.home()): "~", str(course_root()): "<course>", str(cache()): "<cache>"}
     real = {os.path.realpath(folder): name for folder, name in named.items()}
     return sorted((pair for pair in {**real, **named}.items() if pair[0] != "/"), key=lambda pair: -len(pair[0]))
 

@@ -40,6 +40,7 @@ def settle_environment() -> None:
         "VLLM_CACHE_ROOT": str(cache() / "vllm"),
         "VLLM_CONFIG_ROOT": str(cache() / "vllm-config"),
         "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM's own default on a CPU is 92 % of the memory
         "TORCHINDUCTOR_CACHE_DIR": str(cache() / "inductor"),
         "MPLCONFIGDIR": str(cache() / "matplotlib"),
         "HF_HUB_DISABLE_TELEMETRY": "1",

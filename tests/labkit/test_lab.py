@@ -1,0 +1,97 @@
+"""The laboratory: who learns, what is kept of an answer, and that nothing is lost or left half done."""
+
+import pytest
+
+from labkit.lab import Lab
+from labkit.learner import BadLearnerName, learner_name, pick, symbol, token_of, word
+from labkit.messages import LearnerMessage
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Lab("00_start_here", learner="ada", lane="cpu")
+
+
+def test_the_name_is_remembered_by_the_next_lesson(lab):
+    assert Lab("01_environment").learner == "ada"
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", ".hidden", "a b", "x" * 65, "ä"])
+def test_a_name_that_cannot_be_a_folder_is_refused_with_advice(tmp_path, name):
+    with pytest.raises(BadLearnerName):
+        learner_name(name)
+    with pytest.raises(LearnerMessage, match="LEARNER ="):
+        Lab("00_start_here", learner=name, lane="cpu", folder=tmp_path)
+
+
+def test_two_learners_get_different_parameters():
+    ada, bob = token_of("ada"), token_of("bob")
+    assert symbol(ada) != symbol(bob)
+    assert ada == token_of("ada")
+    assert 0 <= pick(ada, "x", 10) < 10
+    assert any(word(ada, p) != word(bob, p) for p in ("a", "b", "c", "d"))
+
+
+def test_an_unsolved_exercise_leaves_no_record_and_says_so(lab, capsys):
+    lab.answer("start-not-ok", {"missing": ..., "wrong": []})
+    assert not lab.evidence.has("start-not-ok")
+    assert "Nothing to record yet" in capsys.readouterr().out
+
+
+def test_an_answer_may_be_a_set_and_a_new_one_replaces_it(lab):
+    lab.answer("start-quiz", {"b", "a"})
+    lab.answer("start-quiz", {"c"})
+    assert lab.evidence.record("start-quiz").facts["answer"] == ["c"]
+
+
+def test_an_answer_that_cannot_be_kept_is_a_message(lab):
+    with pytest.raises(LearnerMessage, match="object"):
+        lab.answer("start-quiz", object())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_is_none_is_a_message(lab, value):
+    with pytest.raises(LearnerMessage):
+        lab.answer("start-quiz", value)
+
+
+def test_the_first_prediction_stands(lab, capsys):
+    lab.predict("start-guess", "-O0")
+    lab.predict("start-guess", "-O2")
+    assert lab.evidence.record("start-guess").facts["prediction"] == "-O0"
+    assert "-O0" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_damaged_prediction_is_simply_made_again(lab):
+    lab.predict("start-guess", 1)
+    (lab.evidence.folder / "start-guess.json").write_text("{")
+    lab.predict("start-guess", 2)
+    assert lab.evidence.record("start-guess").facts["prediction"] == 2
+
+
+def test_a_stale_result_is_never_taken_for_a_new_one(lab):
+    (lab.scratch() / "out.json").write_text('{"old": true}')
+    with pytest.raises(LearnerMessage, match=r"exit code 1.*left no out\.json"):
+        lab.run_for_json(["false"], produces="out.json")
+
+
+def test_a_result_is_read(lab):
+    run, result = lab.run_for_json(["sh", "-c", "echo '{\"n\": 1}' > out.json"], produces="out.json")
+    assert (run.exit_code, result) == (0, {"n": 1})
+
+
+def test_vllm_keeps_its_files_in_the_course_cache(lab, monkeypatch):
+    import os
+
+    assert os.environ["VLLM_CACHE_ROOT"].endswith("/vllm")
+    assert "VLLM_CPU_KVCACHE_SPACE" in os.environ
+
+
+def test_check_shows_rows_never_a_traceback(lab, capsys):
+    lab.check("start-what_is_graded")
+    assert "nothing recorded yet" in capsys.readouterr().out
+    (lab.evidence.folder).mkdir(exist_ok=True)
+    (lab.evidence.folder / "start-grading-quiz.json").write_text("]")
+    lab.check("start-what_is_graded")
+    assert "not valid JSON" in capsys.readouterr().out
