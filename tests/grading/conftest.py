@@ -49,11 +49,15 @@ class Course:
         """Return the folder that autograding wrote."""
         return self.root / "autograded" / who / tinycourse.ASSIGNMENT
 
-    def grades(self, who: str) -> dict[str, tuple[float | None, bool]]:
-        """Return {grade id: (auto score, needs manual grade)}."""
+    def gradebook(self) -> Any:
+        """Return nbgrader's gradebook, a context manager."""
         from nbgrader.api import Gradebook
 
-        with Gradebook(f"sqlite:///{self.root / 'gradebook.db'}", "vllm-day2") as gradebook:
+        return Gradebook(f"sqlite:///{self.root / 'gradebook.db'}", "vllm-day2")
+
+    def grades(self, who: str) -> dict[str, tuple[float | None, bool]]:
+        """Return {grade id: (auto score, needs manual grade)}."""
+        with self.gradebook() as gradebook:
             notebook = gradebook.find_submission_notebook(tinycourse.NOTEBOOK, tinycourse.ASSIGNMENT, who)
             return {grade.name: (grade.auto_score, grade.needs_manual_grade) for grade in notebook.grades}
 

@@ -12,7 +12,8 @@ from tinycourse import FULL, Learner
 from typer.testing import CliRunner
 
 from grading import __main__ as command
-from grading.catalogue import BadCatalogue, load_catalogue
+from grading.catalogue import CATALOGUE, BadCatalogue, load_catalogue
+from grading.registry import load_checks
 from grading.submission import MAX_SOURCE_CHARS, OwnEvidence, Submission, learner_of, solution_cells
 from grading.verdict import Verdict, failed, from_rows
 from grading.wording import as_text, plain
@@ -99,6 +100,11 @@ def test_the_catalogue_is_read_strictly(tmp_path: Path) -> None:
             load_catalogue(path)
     with pytest.raises(BadCatalogue):
         load_catalogue(tmp_path / "none.json")
+
+
+@pytest.mark.skipif(not CATALOGUE.exists(), reason="grading/catalogue.json is not built yet")
+def test_every_exercise_of_the_catalogue_has_its_check() -> None:
+    assert {exercise.grade_id for _, exercise in load_catalogue().exercises()} <= set(load_checks())
 
 
 def check(tmp_path: Path, submission: Path, *options: str) -> Any:

@@ -70,12 +70,23 @@ def test_a_check_cannot_give_more_than_there_is(course: Any, mode: str) -> None:
     assert course.grades("ann")["demo-fault"] == (1.0, False)
 
 
-def test_a_manual_grade_survives_and_a_verdict_after_a_fault_replaces_it(course: Any) -> None:
+def test_a_verdict_after_a_fault_replaces_it(course: Any) -> None:
     learner = course.learner("ann").good().record("demo-fault", mode="crash")
     course.autograde()
     learner.record("demo-fault", mode="fine")
     course.autograde()
     assert course.grades("ann")["demo-fault"] == (1.0, False)
+
+
+def test_an_instructors_grade_is_never_overwritten(course: Any) -> None:
+    course.learner("ann").good().record("demo-fault", mode="crash")
+    course.autograde()
+    with course.gradebook() as gradebook:
+        gradebook.find_grade("demo-fault", NOTEBOOK, ASSIGNMENT, "ann").manual_score = 0.5
+        gradebook.db.commit()
+    course.autograde()
+    with course.gradebook() as gradebook:
+        assert gradebook.find_submission(ASSIGNMENT, "ann").score == 5.5
 
 
 def test_nothing_of_a_learners_is_copied(course: Any) -> None:
