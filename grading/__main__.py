@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from grading.catalogue import CATALOGUE, BadCatalogue, load_catalogue
 from grading.judge import Judge
 from grading.registry import OUR_CHECKS
 from grading.submissions import BadSubmission, Judged, judge_submission, learner_for, submission_folder
+from grading.verdict import Verdict
 from grading.wording import plain
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -59,14 +60,21 @@ def _data(learner: str, judged: list[Judged]) -> dict[str, object]:
 
 
 def _show(learner: str, judged: list[Judged]) -> None:
-    table = Table("exercise", "verdict", "points", "seen", "expected", "next step", title=f"{plain(learner)}")
+    table = Table(
+        Column("exercise", no_wrap=True), Column("verdict", no_wrap=True), Column("points", no_wrap=True), "why", title=plain(learner)
+    )
     for one in judged:
         said = one.verdict
         points = f"{said.points:g} of {one.exercise.points:g}"
-        texts = [Text(plain(text, 300)) for text in (said.seen, said.expected, said.next_step)]
-        table.add_row(Text(one.exercise.grade_id), Text(said.state, _COLOUR[said.state]), points, *texts)
+        table.add_row(Text(one.exercise.grade_id), Text(said.state, _COLOUR[said.state]), points, Text(_why(said)))
     Console().print(table)
     Console().print(f"{sum(one.verdict.points for one in judged):g} of {sum(one.exercise.points for one in judged):g} points")
+
+
+def _why(said: Verdict) -> str:
+    """Return what was seen; where that was not enough also what was expected, and the next step."""
+    parts = [said.seen] if said.state == "passed" else [said.seen, f"Expected: {said.expected}", said.next_step]
+    return "\n".join(plain(part, 300) for part in parts if part)
 
 
 if __name__ == "__main__":
