@@ -23,7 +23,7 @@ def doctor(lane: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto"
     found_lane = detect_lane(lane)
     typer.echo(str(found_lane))
     found = examine(found_lane)
-    show.doctor(found)
+    show.text(show.doctor_text(found))
     raise typer.Exit(any(d.blocks for d in found))
 
 

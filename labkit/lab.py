@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import JsonValue
 
 from labkit import show
+from labkit.doctor import Diagnosis
 from labkit.evidence import BadEvidence, Evidence
 from labkit.lane import detect_lane
 from labkit.learner import learner_name, pick, symbol, token_of, word
 from labkit.live import ending
 from labkit.messages import LearnerMessage, explain_os_error
 from labkit.recorder import Recorder, write_atomically
-from labkit.records import Record
 from labkit.runner import Run, run
 from labkit.settings import remember, remembered, settle_environment
 
@@ -43,6 +43,7 @@ class Lab:
         self.token = token_of(self.learner)
         self.evidence = Evidence(self.folder / "evidence")
         self._recorder = Recorder(self.evidence.folder, self.learner, self.lane)
+        self.scratch()
         show.text(f"{lesson} · learner {self.learner} · {self.lane}")
 
     # What is this learner's own
@@ -101,17 +102,16 @@ class Lab:
 
     def record(
         self, record_id: str, *, run: Run | None = None, files: Iterable[Path] = (), facts: Mapping[str, JsonValue] | None = None
-    ) -> Record | None:
+    ) -> None:
         """Write evidence. A run that failed, and facts that still hold `...`, leave none and say so."""
         if run is not None and run.timed_out:
             show.text(f"Not recorded: {record_id}: the command ran into its time limit.")
-            return None
+            return
         if not _answered(facts):
             show.text(f"Nothing to record yet for {record_id}: fill in what is still `...`, then run this cell again.")
-            return None
-        written = self._recorder.write(record_id, run=run, files=files, facts=_as_json(record_id, facts or {}))
+            return
+        self._recorder.write(record_id, run=run, files=files, facts=_as_json(record_id, facts or {}))
         show.text(f"Recorded: evidence/{record_id}.json")
-        return written
 
     def predict(self, record_id: str, prediction: Any) -> None:
         """Keep the learner's first answer to a question that the next cells answer. It is never marked wrong."""
@@ -141,14 +141,18 @@ class Lab:
         show.check(grade_id, evaluate(visible_check(grade_id), self.evidence))
 
     def doctor(self) -> None:
-        """Examine this machine, show the table, and record it."""
+        """Examine this machine, show the table with its controls, and record it."""
+        from labkit.widgets import doctor_controls
+
+        doctor_controls(self._examine(), self._examine)
+
+    def _examine(self) -> list[Diagnosis]:
         from labkit.doctor import examine
 
         found = examine(self.lane)
-        self._recorder.write(
-            "start-doctor", facts={"rows": [[d.name, d.finding.state, d.needed] for d in found], "reasons": list(self.lane.reasons)}
-        )
-        show.doctor(found)
+        rows: JsonValue = [[d.name, d.finding.state, d.needed] for d in found]
+        self._recorder.write("start-doctor", facts={"rows": rows, "reasons": list(self.lane.reasons)})
+        return found
 
     def progress(self) -> None:
         """Show how far this learner is, from the evidence alone."""

@@ -1,5 +1,6 @@
 """Show a running command's last lines in the notebook, and plain text where there is no notebook."""
 
+import re
 import signal
 import sys
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 REFRESH_SECONDS = 1.0
 TAIL_LINES = 12
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and cursor moves: noise in a notebook, and to a screen reader
 
 
 class LiveTail:
@@ -51,7 +53,7 @@ def ending(exit_code: int, timeout: float | None) -> str:
 
 
 def _last(lines: Sequence[str]) -> str:
-    kept = [lines[i].rstrip("\n")[:300] for i in range(max(0, len(lines) - TAIL_LINES), len(lines))]
+    kept = [_ANSI.sub("", lines[i]).rstrip("\n")[:300] for i in range(max(0, len(lines) - TAIL_LINES), len(lines))]
     return "".join(f"{line}\n" for line in kept)
 
 

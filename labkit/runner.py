@@ -1,5 +1,6 @@
 """Run a real command: live tail in the notebook, full log in a file, a timeout that leaves no process behind."""
 
+import contextlib
 import os
 import queue
 import shlex
@@ -12,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+import psutil
 
 from labkit.live import LiveTail
 from labkit.messages import LearnerMessage, explain_os_error
@@ -132,14 +135,22 @@ def _pump(process: subprocess.Popen[str], lines: "queue.SimpleQueue[str | None]"
 
 
 def end_group(process: subprocess.Popen[str]) -> None:
-    """End a process and everything in its session's process group: SIGTERM, then SIGKILL after a grace period."""
+    """End a process and all its descendants, those in sessions of their own included: SIGTERM, then SIGKILL after a grace period."""
+    family = _descendants(process)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        except ProcessLookupError:
-            break
-        try:
+        for member in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.send_signal(number)
+        _, family = psutil.wait_procs(family, timeout=GRACE_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
     process.wait()
+
+
+def _descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []

@@ -25,17 +25,26 @@ def check(grade_id: str, rows: Sequence[Row]) -> None:
     table(f"Check {grade_id}: {summary}", ("state", "what", "seen", "expected", "next step"), cells)
 
 
-def doctor(found: Sequence[Diagnosis]) -> None:
-    """Show the doctor's table, what blocks first in words."""
+def doctor_text(found: Sequence[Diagnosis]) -> str:
+    """The doctor's table as text."""
+    return as_text(*_doctor(found))
+
+
+def doctor_html(found: Sequence[Diagnosis]) -> str:
+    """The doctor's table as HTML."""
+    return as_html(*_doctor(found))
+
+
+def _doctor(found: Sequence[Diagnosis]) -> tuple[str, Sequence[str], list[tuple[str, ...]]]:
     blocking = [d.name for d in found if d.blocks]
     title = (
         f"Doctor: {len(blocking)} row(s) in your way: {', '.join(blocking)}" if blocking else "Doctor: nothing is in your way on this lane"
     )
-    cells = [
+    cells: list[tuple[str, ...]] = [
         (STATE_WORDS[d.finding.state], d.name, "yes" if d.needed else "no", d.finding.seen, d.finding.expected, d.finding.fix)
         for d in found
     ]
-    table(title, ("state", "fact", "needed here", "seen", "expected", "fix"), cells)
+    return title, ("state", "fact", "needed here", "seen", "expected", "fix"), cells
 
 
 def progress(standings: Sequence[Standing]) -> None:
@@ -72,6 +81,14 @@ def as_html(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
     body = "".join("<tr>" + "".join(f"<td {left}>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     caption = f'<caption style="caption-side:top;text-align:left;font-weight:bold">{html.escape(title)}</caption>'
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def widget(controls: Any, plain: str, markup: str) -> None:
+    """Display a widget where a front end can show it, the same content as HTML or text elsewhere."""
+    if "ipykernel" in sys.modules:
+        _display({**controls._repr_mimebundle_(), "text/plain": plain, "text/html": markup})
+    else:
+        text(plain)
 
 
 def _display(bundle: dict[str, Any]) -> None:

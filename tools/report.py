@@ -12,6 +12,7 @@ from nbconvert import HTMLExporter
 from labkit.lane import Lane
 from tools.grades import Score
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; background: #fff }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { border: 1px solid #767676; padding: .3rem .7rem; text-align: left }
@@ -38,7 +39,12 @@ def write_report(
 
 
 def _notebook(path: Path) -> str:
-    body, _ = HTMLExporter(sanitize_html=False).from_notebook_node(nbformat.read(path, as_version=4))  # our own notebooks
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("widgets", None)  # a page has no kernel: show the table that stands beside each widget
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)
+    body, _ = HTMLExporter(sanitize_html=False).from_notebook_node(notebook)  # our own notebooks
     return str(body)
 
 

@@ -1,5 +1,7 @@
 """Programs and packages. The floors are vLLM 0.32.0's own: pyproject.toml, CMakeLists.txt and requirements/ of its sdist."""
 
+from dataclasses import replace
+
 from labkit.facts import Finding, judged
 from labkit.system import System, dotted, version_in
 
@@ -24,7 +26,8 @@ def python(system: System) -> Finding:
 
 def gcc(system: System) -> Finding:
     """The host compiler."""
-    return _program(system, "g++", GCC_FLOOR, "-dumpfullversion", system.install("g++", "gcc-c++"))
+    found = _program(system, "g++", GCC_FLOOR, "-dumpfullversion", system.install("g++", "gcc-c++"))
+    return replace(found, expected=f"{found.expected} (vLLM's full builds want more: 13 for CUDA, 12.3 for a CPU)")
 
 
 def cmake(system: System) -> Finding:

@@ -1,5 +1,6 @@
 """Evidence survives a round trip, carries no secrets, and hostile evidence is refused in bounded time."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -128,7 +129,5 @@ def test_unknown_keys_and_another_id_are_refused(recorder):
 
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_never_crash_the_reader(data):
-    try:
+    with contextlib.suppress(BadEvidence):
         reading.parse_json(data, "x.json")
-    except BadEvidence:
-        pass
