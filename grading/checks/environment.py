@@ -5,10 +5,10 @@ import random
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from grading.cases import Case, judge_function
 from grading.checks.combine import both
-from grading.sandbox import Outcome, run_function
 from grading.submission import Submission
-from grading.verdict import Verdict, failed, not_judged
+from grading.verdict import Verdict, from_rows
 from labkit.checks import environment as visible
 from labkit.learner import symbol
 from labkit.rows import Row, row
@@ -24,6 +24,8 @@ READS = {  # variable: (who reads it in vLLM 0.32.0, why the other answers are t
     "VLLM_USE_V1": ("nobody", "it is gone from vllm/envs.py; there is only V1"),
 }
 HIDDEN_CASES = 24
+JOBS, THREADS = (None, 1, 3, 8, 17, 66), (None, 1, 2, 4, 8)
+RAM_GIB, GIB_PER_JOB = (2, 8, 24, 63.5, 512), (0.5, 1.5, 4, 9.4)
 
 
 def what_vllm_asks(submission: Submission, points: float) -> Verdict:
@@ -55,16 +57,11 @@ def honoured_or_folklore(submission: Submission, points: float) -> Verdict:
 
 def compile_jobs(submission: Submission, points: float) -> Verdict:
     """Your function sizes a build by jobs, threads, cores and memory. It is called with other numbers, alone in a sandbox."""
-    source = submission.solution("01_environment", "answer-environment-compile_jobs")
-    cases = _cases(submission.learner)
-    outcome = run_function(source, "compile_jobs", cases)
-    if outcome.state == "unavailable":
-        return not_judged(f"no sandbox on this machine: {outcome.detail}")
-    if outcome.state != "values":
-        return failed(
-            f"compile_jobs: {outcome.detail or outcome.state}", "a number of jobs for each call", "Run the cell below your function again."
-        )
-    return both(visible.compile_jobs(submission.evidence), lambda: _called_rows(cases, outcome), points)
+    shown = from_rows(visible.compile_jobs(submission.evidence), points)
+    if shown.state != "passed":
+        return shown
+    cell = "answer-environment-compile_jobs"
+    return judge_function(submission, "01_environment", cell, "compile_jobs", _cases(submission.learner), points)
 
 
 def last_flag_wins(submission: Submission, points: float) -> Verdict:
@@ -101,31 +98,14 @@ def expected_jobs(max_jobs: int | None, nvcc_threads: int | None, cores: int, ra
     return max(1, min(jobs, int(ram_gib // gib_per_job)))
 
 
-def _cases(learner: str) -> list[list[int | float | None]]:
+def _cases(learner: str) -> list[Case]:
     """Cases that follow from the learner's name, so that a second grading asks the same."""
     draw = random.Random(hashlib.sha256(f"compile_jobs:{learner}".encode()).digest())  # noqa: S311 - no secret
-    return [
-        [draw.choice([None, 1, 3, 8, 17, 66]), draw.choice([None, 1, 2, 4, 8]), draw.randint(1, 96), draw.choice([2, 8, 24, 63.5, 512]), draw.choice([0.5, 1.5, 4, 9.4])]
+    drawn = [
+        (draw.choice(JOBS), draw.choice(THREADS), draw.randint(1, 96), draw.choice(RAM_GIB), draw.choice(GIB_PER_JOB))
         for _ in range(HIDDEN_CASES)
-    ]  # fmt: skip
-
-
-def _called_rows(cases: list[list[int | float | None]], outcome: Outcome) -> list[Row]:
-    rows = []
-    for case, called in zip(cases, outcome.calls, strict=True):
-        expected = expected_jobs(*case)  # type: ignore[arg-type]
-        seen = f"{called.error}: {called.message}" if called.error else called.value
-        what = f"compile_jobs({', '.join(map(repr, case))})"
-        rows.append(
-            row(what, seen, expected, _advice(case), ok=not called.error and type(called.value) is int and called.value == expected)
-        )
-    return rows
-
-
-def _advice(case: list[int | float | None]) -> str:
-    if case[0] is None or case[1] is None:
-        return "What does None stand for: max_jobs falls back to cores, nvcc_threads counts as 1?"
-    return "Requested jobs divided by threads, then what fits in memory, then at least 1, as an int: which of the three is it here?"
+    ]
+    return [Case(arguments, expected_jobs(*arguments)) for arguments in drawn]
 
 
 def _same_requirement(given: str, asked: str) -> bool:

@@ -26,7 +26,7 @@ def first_tokens(evidence: Evidence) -> list[Row]:
         row("temperature", facts.get("temperature"), 0.0, "Gap 2: which temperature makes sampling greedy?"),
         row("ignore_eos", facts.get("ignore_eos"), True, "Gap 2: what if the model wants to stop early?"),
         row("tokens generated", count, facts.get("max_tokens"), "Gap 2: ask for int(max_tokens) tokens."),
-        _own_words("prompt", str(facts.get("prompt", "")), record.token, ("prompt",)),
+        _own_words("prompt", str(facts.get("prompt", "")), record.token, ("first word", "second word")),
     ]
 
 
@@ -80,7 +80,7 @@ def watch_the_scheduler(evidence: Evidence) -> list[Row]:
             "Fill the gap in spy.py, then run both cells again.",
             ok=noted,
         ),
-        _own_words("prompts", str(record.facts.get("prompts", "")), record.token, ("short prompt", "long prompt", "second word")),
+        _own_words("prompts", str(record.facts.get("prompts", "")), record.token, ("short prompt", "long prompt", "other word")),
     ]
 
 

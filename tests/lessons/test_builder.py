@@ -1,0 +1,204 @@
+"""Authors write text; the builder makes notebooks, the same ones every time, and says what is wrong with a lesson."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from grading.catalogue import load_catalogue
+from grading.registry import learner_line, load_checks
+from labkit.checks import visible_check
+from labkit.progress import course
+from tests.lessons.conftest import ROOT
+from tools import build
+from tools.lesson import BadLesson, lessons, read
+from tools.lint import lint
+
+HEADER = """---
+jupytext:
+  text_representation: {extension: .md, format_name: myst}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+course:
+  minutes: {cpu: 1, cuda: 1}
+  gigabytes: {cpu: 1, cuda: 1}
+---
+"""
+HINTS = "".join(f"<details><summary>Hint {n}</summary>Try.</details>\n" for n in (1, 2, 3))
+LESSON = f"""{HEADER}
+# A lesson
+
+```{{code-cell}}
+:tags: [parameters]
+
+LEARNER = ""
+```
+
+## An exercise
+
+```{{code-cell}}
+:answer: start-what_is_graded
+
+X = ...
+### BEGIN SOLUTION
+X = 42
+### END SOLUTION
+```
+
+{HINTS}
+
+```{{code-cell}}
+:grade: start-what_is_graded
+:points: 2
+
+lab.check("start-what_is_graded")
+```
+"""
+
+
+@pytest.fixture
+def lesson(tmp_path):
+    """Write a lesson's text and read it."""
+
+    def write(text=LESSON):
+        path = tmp_path / "00_a_lesson.md"
+        path.write_text(text)
+        return read(path)
+
+    return write
+
+
+def test_an_exercise_gets_nbgraders_metadata_and_stable_ids(lesson):
+    cells = lesson().notebook.cells
+    answer, grade = (c for c in cells if "nbgrader" in c.metadata)
+    assert answer.metadata.nbgrader == {
+        "schema_version": 3, "grade_id": "answer-start-what_is_graded", "grade": False, "solution": True, "locked": False, "task": False,
+    }  # fmt: skip
+    assert (grade.metadata.nbgrader.grade_id, grade.metadata.nbgrader.points, grade.metadata.nbgrader.locked) == (
+        "start-what_is_graded",
+        2.0,
+        True,
+    )
+    assert [c.id for c in cells] == [c.id for c in lesson().notebook.cells]
+    assert len({c.id for c in cells}) == len(cells)
+
+
+def test_a_grade_cell_has_at_most_four_hidden_lines_ending_in_the_award(lesson):
+    source = lesson().notebook.cells[-1].source.splitlines()
+    hidden = source[source.index("### BEGIN HIDDEN TESTS") :]
+    assert len(hidden) <= 4
+    assert hidden[-2] == 'award("start-what_is_graded", 2.0)'
+
+
+def test_a_good_lesson_has_no_findings(lesson):
+    assert lint(lesson()) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("## An exercise", "# Another title", "one H1"),
+        ("## An exercise", "### An exercise", "Do not skip a level"),
+        ("## An exercise", "## An exercise\n\n" + "word " * 200, "without anything to do"),
+        ("## An exercise", "## An exercise\n\n![](plot.png)", "alternative text"),
+        ("## An exercise", '## An exercise\n\n<img src="x.png">', "without alt"),
+        ("X = 42", "X = = 42", "invalid syntax"),
+        ("### END SOLUTION", "", "END SOLUTION"),
+        ("<summary>Hint 3</summary>", "<summary>More</summary>", "2 hints"),
+        ('lab.check("start-what_is_graded")', "print()", "must start with lab.check"),
+        (":tags: [parameters]\n\n", "", "tagged `parameters`"),
+    ],
+)
+def test_a_broken_rule_is_named_with_file_and_advice(lesson, old, new, words):
+    findings = lint(lesson(LESSON.replace(old, new)))
+    assert any(words in finding and finding.startswith("lessons/00_a_lesson.md: ") for finding in findings), findings
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (":points: 2", "", "no points"),
+        (":points: 2", ":points: -1", "no points"),
+        (":answer: start-what_is_graded", "", "no solution cell before it"),
+        ("# A lesson", "A lesson", "H1"),
+        ("course:", "other:", "minutes"),
+    ],
+)
+def test_a_lesson_that_cannot_be_built_says_why(lesson, old, new, words):
+    with pytest.raises(BadLesson, match=words):
+        lesson(LESSON.replace(old, new, 1))
+
+
+def test_the_committed_notebooks_are_what_the_lessons_build(tmp_path):
+    built = build.build(tmp_path)
+    again = tmp_path / "again"
+    build.build(again)
+    for name in built:
+        assert (tmp_path / name).read_bytes() == (again / name).read_bytes(), f"{name}: two builds differ"
+        assert (ROOT / name).read_bytes() == (tmp_path / name).read_bytes(), f"{name}: run `make notebooks`"
+
+
+def test_drift_names_the_file_and_the_command(monkeypatch, tmp_path):
+    real = build.build
+
+    def changed(target):
+        names = real(target)
+        path = target / "notebooks/00_start_here.ipynb"
+        path.write_text(path.read_text().replace("real tools", "other tools"))
+        return names
+
+    monkeypatch.setattr(build, "build", changed)
+    assert build.drift() == ["notebooks/00_start_here.ipynb is not what lessons/ builds. Run: make notebooks"]
+
+
+def code_cells(folder: Path):
+    for path in sorted(folder.glob("*.ipynb")):
+        for cell in json.loads(path.read_text())["cells"]:
+            if cell["cell_type"] == "code":
+                yield path, "".join(cell["source"])
+
+
+def test_no_solution_and_no_hidden_line_reaches_learners(tmp_path):
+    build.build(tmp_path)
+    secret = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
+    lines = {
+        line.strip()
+        for le in lessons(ROOT / "lessons")
+        for c in le.notebook.cells
+        for block in secret.findall(c.source)
+        for line in block.splitlines()
+    }
+    lines = {line for line in lines if len(line) > 12}
+    assert len(lines) > 15
+    for folder in (tmp_path / "release" / "day2", tmp_path / "notebooks", ROOT / "notebooks"):
+        cells = list(code_cells(folder))
+        assert len(cells) > 50
+        for path, source in cells:
+            for mark in ("BEGIN SOLUTION", "HIDDEN TESTS", "award(", "from grading"):
+                assert mark not in source, f"{path}: {mark}"
+            assert not lines & {line.strip() for line in source.splitlines()}, path
+
+
+def test_every_exercise_has_a_visible_and_a_hidden_check_with_a_line_for_the_learner():
+    checks = load_checks()
+    for lesson in course()["lessons"]:
+        for exercise in lesson["exercises"]:
+            assert visible_check(exercise["grade_id"]).__doc__
+            assert learner_line(checks[exercise["grade_id"]])
+    listed = {e["grade_id"] for lesson in course()["lessons"] for e in lesson["exercises"]}
+    assert set(checks) == listed, "a check without an exercise, or the other way round"
+
+
+def test_the_catalogue_and_the_plan_of_points_agree():
+    catalogue = load_catalogue()
+    points = {name: sum(e.points for e in exercises) for name, exercises in catalogue.notebooks.items()}
+    plan = dict(re.findall(r"^\| `(\d\d_\w+)` \| (\d+) \|", (ROOT / "docs/decisions/0002-points-and-checks.md").read_text(), re.MULTILINE))
+    assert sum(map(int, plan.values())) == 100
+    assert points == {name: float(plan[name]) for name in points}
+
+
+def test_every_lesson_says_what_it_is_for():
+    for lesson in course()["lessons"]:
+        text = (ROOT / f"lessons/design/{lesson['name'][:2]}.md").read_text()
+        for heading in ("## Goal", "## Prerequisites", "## Evidence", "## Points"):
+            assert heading in text, lesson["name"]

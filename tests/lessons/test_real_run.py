@@ -1,0 +1,74 @@
+"""The notebooks a learner gets, run from top to bottom before anything is solved, and graded on a machine with no torch."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import papermill
+import pytest
+
+from tests.lessons.conftest import ROOT
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+
+
+def graded(folder, python=sys.executable):
+    done = subprocess.run(
+        [python, "-m", "grading", "check", str(folder), "--learner", "reference", "--json"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_unsolved_notebooks_run_to_the_end_and_earn_nothing(tmp_path):
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        papermill.execute_notebook(
+            path, tmp_path / path.name, cwd=tmp_path, parameters={"LEARNER": "reference"}, progress_bar=False, execution_timeout=600
+        )
+    assert list((tmp_path / "evidence").glob("*.json")), "the demonstrations leave evidence"
+    result = graded(tmp_path)
+    assert {v["grade_id"]: v["points"] for v in result["verdicts"] if v["points"]} == {}
+    for path in sorted(tmp_path.glob("*.ipynb")):
+        outputs = [o for c in json.loads(path.read_text())["cells"] for o in c.get("outputs", [])]
+        assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"], (
+            f"{path.name}: errors or stderr in a cell"
+        )
+
+
+@pytest.fixture(scope="module")
+def grader():
+    """The grading machine's environment: the grader's lock and nothing else."""
+    subprocess.run([sys.executable, "tools/setup.py", "--grader"], cwd=ROOT, check=True, timeout=600)
+    return ROOT / ".venv-grader" / "bin" / "python"
+
+
+def test_a_machine_without_torch_and_vllm_grades(grader, tmp_path):
+    missing = "import importlib.util as u; print([n for n in ('torch', 'vllm', 'numpy', 'papermill') if u.find_spec(n)])"
+    assert subprocess.run([grader, "-c", missing], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    folder = tmp_path / "submitted" / "reference" / "day2"
+    shutil.copytree(ROOT / "recordings" / "cpu-reference", folder)
+    for notebook in (ROOT / "source" / "day2").glob("*.ipynb"):
+        shutil.copy(notebook, folder)
+    result = graded(folder, grader)
+    assert result["points"] == result["max_points"] > 0
+    shutil.copytree(ROOT / "source", tmp_path / "source")
+    for command in ("generate_assignment", "autograde"):
+        line = [grader, "-m", "nbgrader", command, "day2", f"--CourseDirectory.root={tmp_path}"]
+        done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+    export = subprocess.run(
+        [grader, "-m", "nbgrader", "export", f"--CourseDirectory.root={tmp_path}", f"--to={tmp_path}/grades.csv"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert export.returncode == 0, export.stderr[-2000:]
+    row = (tmp_path / "grades.csv").read_text().splitlines()
+    score = dict(zip(row[0].split(","), row[1].split(","), strict=True))
+    assert float(score["score"]) == float(score["max_score"]) == result["max_points"]
