@@ -40,7 +40,7 @@ class Evidence:
 
     def ids(self) -> list[str]:
         """Return the ids of all record files, sorted."""
-        return sorted(path.stem for path in self.folder.glob("*.json"))
+        return sorted(path.stem for path in self.folder.glob("[a-z0-9]*.json"))
 
     def record(self, record_id: str) -> Record:
         """Return the record. Raises Missing or BadEvidence."""

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,14 +72,18 @@ class Lab:
         return folder
 
     def run(
-        self, command: str | Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None,
-        timeout: float = 600.0, quiet: bool = False, log: str = "",
+        self, command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None,
+        timeout: float = 600.0, quiet: bool = False, log: str = "", must_succeed: bool = False,
     ) -> Run:  # fmt: skip
-        """Run a command (no shell) with its last lines shown live; see labkit.runner.run. The log lands in the scratch folder."""
-        arguments = shlex.split(command) if isinstance(command, str) else list(command)
-        name = log or Path(str(arguments[0])).name
-        where = self.scratch("logs") / f"{name}.log"
-        return run(arguments, log=where, cwd=cwd or self.scratch(), env=env, timeout=timeout, quiet=quiet)
+        """Run a command (no shell) with its last lines shown live; see labkit.runner.run. The log lands in the scratch folder.
+
+        With `must_succeed`, an exit code other than 0 raises LearnerMessage: for commands that the next cells build on.
+        """
+        where = self.scratch("logs") / f"{log or Path(str(command[0])).name}.log"
+        done = run(list(command), log=where, cwd=cwd or self.scratch(), env=env, timeout=timeout, quiet=quiet)
+        if must_succeed and not done.ok:
+            raise self._failed(done, timeout, "")
+        return done
 
     def run_for_json(
         self, command: Sequence[object], *, produces: str, env: Mapping[str, str] | None = None, timeout: float = 600.0, log: str = ""
@@ -93,12 +96,15 @@ class Lab:
         target.unlink(missing_ok=True)
         done = self.run([str(part) for part in command], env=env, timeout=timeout, log=log or Path(produces).stem)
         if not done.ok or not target.is_file():
-            how = ending(done.exit_code, timeout if done.timed_out else None)
-            raise LearnerMessage(
-                f"The command ended with {how} and left no {produces}.",
-                f"Its last line was: {done.last_line[:300]!r}. Everything it said is in {done.log.relative_to(self.folder)}.",
-            )
+            raise self._failed(done, timeout, f" and left no {produces}")
         return done, json.loads(target.read_text())
+
+    def _failed(self, done: Run, timeout: float, consequence: str) -> LearnerMessage:
+        how = ending(done.exit_code, timeout if done.timed_out else None)
+        return LearnerMessage(
+            f"`{' '.join(done.command[:2])} …`: {how}{consequence}.",
+            f"Its last line was: {done.last_line[:300]!r}. Everything it said is in {done.log.relative_to(self.folder)}.",
+        )
 
     def record(
         self, record_id: str, *, run: Run | None = None, files: Iterable[Path] = (), facts: Mapping[str, JsonValue] | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkit.evidence import Evidence
+from labkit.learner import BadLearnerName, learner_name
 from labkit.messages import LearnerMessage, explain_os_error
 from labkit.progress import course, survey
 from labkit.settings import remembered
@@ -31,6 +32,10 @@ def submit(notebooks: Path, submitted: Path, learner: str = "") -> Handed:
     name = learner or remembered(notebooks).get("learner", "")
     if not name:
         raise LearnerMessage("Your name is not known yet.", "Run the first code cell of 00_start_here, or add --learner NAME.")
+    try:
+        learner_name(name)
+    except BadLearnerName as bad:
+        raise LearnerMessage(str(bad), "labkit submit --learner NAME") from None
     wanted = [path for pattern in ALLOWED for path in sorted(notebooks.glob(pattern)) if _plain(path)]
     lessons = {lesson["name"] for lesson in course()["lessons"]}
     wanted = [path for path in wanted if path.suffix != ".ipynb" or path.stem in lessons]
@@ -63,4 +68,4 @@ def _missing(target: Path) -> tuple[str, ...]:
 
 
 def _plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
+    return path.is_file() and not path.is_symlink() and not path.name.startswith(".")

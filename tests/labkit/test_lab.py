@@ -72,7 +72,7 @@ def test_a_damaged_prediction_is_simply_made_again(lab):
 
 def test_a_stale_result_is_never_taken_for_a_new_one(lab):
     (lab.scratch() / "out.json").write_text('{"old": true}')
-    with pytest.raises(LearnerMessage, match=r"exit code 1.*left no out\.json"):
+    with pytest.raises(LearnerMessage, match=r"`false …`: exit code 1 and left no out\.json"):
         lab.run_for_json(["false"], produces="out.json")
 
 
@@ -95,3 +95,8 @@ def test_check_shows_rows_never_a_traceback(lab, capsys):
     (lab.evidence.folder / "start-grading-quiz.json").write_text("]")
     lab.check("start-what_is_graded")
     assert "not valid JSON" in capsys.readouterr().out
+
+
+def test_a_command_that_later_cells_need_stops_with_its_last_line(lab):
+    with pytest.raises(LearnerMessage, match=r"exit code 3.*\n→ Its last line was: 'no compiler'"):
+        lab.run(["sh", "-c", "echo no compiler; exit 3"], must_succeed=True)
