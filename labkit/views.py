@@ -18,22 +18,23 @@ DIGITS = 3  # significant digits of a duration in a table
 
 
 def plot_phases(phases: Mapping[str, float]) -> None:
-    """Show seconds per phase as bars on a logarithmic axis, with a table."""
+    """Show seconds per phase as points on a logarithmic axis, with a table. Points, because a bar's length means nothing there."""
     from matplotlib.figure import Figure
 
     names, seconds, total = list(phases), list(phases.values()), sum(phases.values())
-    figure = Figure(figsize=(8, 0.6 * len(names) + 1.1), layout="constrained")
+    figure = Figure(figsize=(8, 0.5 * len(names) + 1.0), layout="constrained")
     axes = figure.subplots()
-    bars = axes.barh(names, seconds, color="#0072B2", hatch="/", edgecolor="white")  # the hatch carries the bar without colour
-    axes.bar_label(bars, labels=[_duration(s) for s in seconds], padding=4)
-    axes.set(xscale="log", xlabel="seconds (logarithmic axis)", xlim=(min(seconds) / 3, max(seconds) * 6))
-    axes.invert_yaxis()
+    axes.plot(seconds, names, linestyle="none", marker="D", markersize=8, color="#0072B2")
+    for name, value in phases.items():
+        axes.annotate(_duration(value), (value, name), xytext=(9, 0), textcoords="offset points", va="center")
+    axes.set(xscale="log", xlabel="time (logarithmic axis)", xlim=(min(seconds) / 3, max(seconds) * 6), ylim=(len(names) - 0.5, -0.5))
+    axes.xaxis.set_major_formatter(lambda value, _: _duration(value))
     axes.grid(axis="x", alpha=0.4)
     rows = [(name, _duration(s), f"{s / total:.1%}") for name, s in phases.items()]
     longest = max(phases, key=lambda name: phases[name])
+    share = f"{phases[longest] / total:.0%} of the whole"
     show_figure(
-        figure,
-        f"Bar chart of {len(names)} phases. The longest is {longest} with {_duration(phases[longest])}, {phases[longest] / total:.0%} of the whole.",
+        figure, f"Time of {len(names)} phases on a logarithmic axis. The longest is {longest} with {_duration(phases[longest])}, {share}."
     )
     show.table("Seconds per phase", ("phase", "time", "share"), rows)
 
