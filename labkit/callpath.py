@@ -1,7 +1,7 @@
 """The map of vLLM's V1 engine from `LLM.generate` down to an op, and its comparison with a recorded stack.
 
-Each stop is a `path:symbol` of vLLM 0.32.0, found in its sdist and seen in a recorded stack on the CPU lane; the two CUDA stops
-are read from the same source.
+Each stop is a `path:symbol` of vLLM 0.32.0, found in its sdist and seen in a recorded stack on the CPU lane; the three stops
+that differ on the CUDA lane are read from the same source.
 """
 
 from collections.abc import Sequence

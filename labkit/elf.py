@@ -4,14 +4,13 @@ import io
 import re
 from dataclasses import dataclass
 
-from elftools.common.exceptions import ELFError
-from elftools.construct import ConstructError
 from elftools.dwarf.die import DIE
 from elftools.elf.elffile import ELFFile
 
 from labkit.evidence import BadEvidence
 
 MAX_UNITS = 64
+MAX_SECTION_BYTES = 32 * 1024 * 1024  # debug sections may be compressed
 MAX_CHILDREN = 20_000
 
 
@@ -37,22 +36,27 @@ def units(data: bytes, name: str) -> list[Unit]:
     """
     try:
         elf = ELFFile(io.BytesIO(data))
-        if not elf.has_dwarf_info():
+        if sum(int(section.data_size) for section in elf.iter_sections()) > MAX_SECTION_BYTES:
+            raise BadEvidence(f"{name}: its sections unpack to more than {MAX_SECTION_BYTES:,} bytes. Expected what the compiler wrote.")
+        if not elf.has_dwarf_info(strict=True):
             return []
         return [_unit(cu.get_top_DIE()) for _, cu in zip(range(MAX_UNITS), elf.get_dwarf_info().iter_CUs(), strict=False)]
-    except (
-        ELFError,
-        ConstructError,
-        ValueError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        TypeError,
-        AssertionError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except BadEvidence:
+        raise
+    except Exception as error:  # pyelftools raises whatever hostile bytes lead it to, from struct.error to MemoryError
         raise BadEvidence(f"{name}: it cannot be read as an ELF file ({type(error).__name__}). Expected what the compiler wrote.") from None
+
+
+def code(data: bytes, name: str) -> bytes:
+    """Return the machine code (.text) of a shared library. Raises BadEvidence when there is none."""
+    try:
+        elf = ELFFile(io.BytesIO(data))
+        text = elf.get_section_by_name(".text")
+        if elf["e_type"] == "ET_DYN" and text is not None and 0 < text.data_size <= MAX_SECTION_BYTES:
+            return bytes(text.data())
+    except Exception as error:  # as above
+        raise BadEvidence(f"{name}: it cannot be read as an ELF file ({type(error).__name__}).") from None
+    raise BadEvidence(f"{name}: it is no shared library with code in it. Expected what the build made.")
 
 
 def _unit(top: DIE) -> Unit:

@@ -47,7 +47,13 @@ class Evidence:
         name = f"{record_id}.json"
         raw = read_bounded(self.folder, name, MAX_RECORD_BYTES)
         try:
-            record = Record.model_validate(parse_json(raw, name))
+            value = parse_json(raw, name)
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair could not be shown in a verdict
+            record = Record.model_validate(value)
+        except UnicodeEncodeError:
+            raise BadEvidence(
+                f"{name}: it holds text that is not Unicode. Expected a record as labkit writes it. Run the lesson's cell again."
+            ) from None
         except ValidationError as error:
             raise BadEvidence(
                 f"{name}: {_first_problem(error)}. Expected a record as labkit writes it. Run the lesson's cell again."
@@ -55,6 +61,10 @@ class Evidence:
         if record.id != record_id:
             raise BadEvidence(f"{name}: it holds the record {record.id!r}. Expected {record_id!r}. Run the lesson's cell again.")
         return record
+
+    def digest(self, record_id: str) -> str:
+        """Return the SHA-256 of a record's file, so that an answer can say which run it is about. Raises Missing or BadEvidence."""
+        return hashlib.sha256(read_bounded(self.folder, f"{record_id}.json", MAX_RECORD_BYTES)).hexdigest()
 
     def file(self, produced: ProducedFile) -> bytes:
         """Return the bytes of a file that a record lists. Raises BadEvidence when it is not the recorded file."""

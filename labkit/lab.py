@@ -20,6 +20,7 @@ from labkit.runner import Run, run
 from labkit.settings import remember, remembered, settle_environment
 
 __all__ = ["Lab"]
+COMMON_LOGINS = {"root", "user", "ubuntu", "jovyan", "admin", "student", "runner", "codespace", "vscode"}
 
 
 class Lab:
@@ -43,6 +44,8 @@ class Lab:
         self.evidence = Evidence(self.folder / "evidence")
         self._recorder = Recorder(self.evidence.folder, self.learner, self.lane)
         self.scratch()
+        if self.learner in COMMON_LOGINS:
+            show.text(f"Your name here is {self.learner!r}, which others have too: write your own as LEARNER in 00_start_here.")
         show.text(f"{lesson} · learner {self.learner} · {self.lane}")
 
     # What is this learner's own
@@ -133,9 +136,10 @@ class Lab:
         except BadEvidence:  # not there, or damaged: then it is made now
             return None
 
-    def answer(self, record_id: str, answer: Any) -> None:
-        """Keep the learner's answer as evidence; a new one replaces it."""
-        self.record(record_id, facts={"answer": answer})
+    def answer(self, record_id: str, answer: Any, about: str = "") -> None:
+        """Keep the learner's answer as evidence; a new one replaces it. `about` names the record that it was read from."""
+        known = about and self.evidence.has(about)
+        self.record(record_id, facts={"answer": answer} | ({"about": self.evidence.digest(about)} if known else {}))
 
     # Looking
 

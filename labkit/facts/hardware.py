@@ -83,7 +83,7 @@ def driver(system: System) -> Finding:
 
 def gpu(system: System) -> Finding:
     """The GPU; vLLM's kernels start at compute capability 7.5."""
-    expected = "compute capability 7.5 or newer"
+    expected = "compute capability 7.5 or newer (8.0 for FlashAttention, which lesson 04 follows)"
     smi = system.which("nvidia-smi")
     if smi is None:
         return Finding("missing", "nvidia-smi is not on PATH", expected, "Without a GPU stay on the cpu lane: nothing in it is mocked.")
@@ -94,8 +94,8 @@ def gpu(system: System) -> Finding:
 
 
 def dcgm(system: System) -> Finding:
-    """NVIDIA's data-centre monitor holds the performance counters that nsys wants."""
-    expected = "not running: it holds the GPU's performance counters"
+    """NVIDIA's data-centre monitor; while it runs, ncu and `nsys --gpu-metrics-devices` cannot have the GPU's counters."""
+    expected = "not running while ncu or nsys --gpu-metrics-devices reads the GPU's counters"
     running = any(system.exit_code("pgrep", "-x", name) == 0 for name in ("nv-hostengine", "dcgm-exporter"))
     return judged(
         not running,
