@@ -8,7 +8,7 @@ VENV_PYTHON := .venv/bin/python
 help: ## list these targets
 	@echo "Day 2: build vLLM, stop inside it, see where the time goes. Targets:"
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
-	@echo "Start with: make course (or make lab, to learn). LANE=cpu or LANE=cuda overrules what the machine seems to have."
+	@echo "To learn: make lab. To see it all run by itself: make course. LANE=cpu or LANE=cuda overrules what the machine seems to have."
 
 setup: ## make .venv and install the locked packages; goes on where it was interrupted
 	@$(PYTHON) tools/setup.py --lane $(or $(LANE),auto)
@@ -27,7 +27,7 @@ test: setup ## run the tests, the slow ones included (only fast ones: make test 
 lab: setup ## open the lessons in JupyterLab
 	@ls notebooks/*.ipynb >/dev/null 2>&1 || $(MAKE) --no-print-directory notebooks
 	@echo "lab: JupyterLab on notebooks/; Ctrl-C here ends it"
-	@$(VENV_PYTHON) -m jupyterlab --notebook-dir notebooks $(ARGS)
+	@$(VENV_PYTHON) -m jupyterlab --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 notebooks: setup ## build source/, release/ and notebooks/ from lessons/
 	@echo "notebooks: lessons/ -> source/ -> release/ -> notebooks/"

@@ -1,14 +1,11 @@
 """One submission as a check sees it: evidence, the learner's solution cells, and whose it is. All of it hostile input."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labkit.evidence import BadEvidence, Evidence, Missing, parse_json, read_bounded
-from labkit.learner import token_of
-from labkit.records import ProducedFile, Record
 
 MAX_NOTEBOOK_BYTES = 10 * 1024 * 1024
 MAX_SOURCE_CHARS = 100_000
@@ -24,7 +21,7 @@ class Submission:
     evidence: Evidence = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "evidence", OwnEvidence(self.folder / "evidence", self.learner))
+        object.__setattr__(self, "evidence", Evidence(self.folder / "evidence", self.learner))
 
     def solution(self, notebook: str, grade_id: str) -> str:
         """Return the source of the learner's solution cell, the first of that id. Raises Missing or BadEvidence."""
@@ -32,39 +29,6 @@ class Submission:
             if cell["id"] == grade_id:
                 return _bounded(str(cell["source"]), notebook, grade_id)
         raise Missing(f"{notebook}.ipynb: the cell {grade_id!r} is not there. Expected your solution in it.")
-
-
-class OwnEvidence(Evidence):
-    """Evidence that must belong to the learner whose submission it is."""
-
-    def __init__(self, folder: Path, learner: str) -> None:
-        super().__init__(folder)
-        self.learner = learner
-
-    def record(self, record_id: str) -> Record:
-        """As Evidence.record; another learner's record is BadEvidence, and so is whatever else cannot be read."""
-        with _unreadable_is_bad(f"{record_id}.json"):
-            record = super().record(record_id)
-        if record.learner != self.learner or record.token != token_of(self.learner):
-            raise BadEvidence(
-                f"{record_id}.json: it was recorded by {record.learner!r}. Expected {self.learner!r}, whose submission this is. "
-                "Is LEARNER in the first cell of 00_start_here the name you submit under?"
-            )
-        return record
-
-    def file(self, produced: ProducedFile) -> bytes:
-        """As Evidence.file; whatever cannot be read is BadEvidence."""
-        with _unreadable_is_bad(produced.path):
-            return super().file(produced)
-
-
-@contextmanager
-def _unreadable_is_bad(name: str) -> Iterator[None]:
-    """A folder in the place of a file, or a name that no file can have, is the submission's fault and not the grader's."""
-    try:
-        yield
-    except (OSError, ValueError):
-        raise BadEvidence(f"{name!r}: it cannot be read. Expected the file that the lesson wrote.") from None
 
 
 def learner_of(folder: Path) -> str:
@@ -84,8 +48,7 @@ def solution_cells(folder: Path, notebook: str) -> list[dict[str, Any]]:
 def notebook_cells(folder: Path, notebook: str) -> list[dict[str, Any]]:
     """Return the cells of a submitted notebook that are JSON objects, whatever is in them. Raises Missing or BadEvidence."""
     name = f"{notebook}.ipynb"
-    with _unreadable_is_bad(name):
-        document = parse_json(read_bounded(folder, name, MAX_NOTEBOOK_BYTES), name)
+    document = parse_json(read_bounded(folder, name, MAX_NOTEBOOK_BYTES), name)
     cells = document.get("cells") if isinstance(document, dict) else None
     if not isinstance(cells, list):
         raise BadEvidence(f"{name}: it is not a notebook. Expected the file that JupyterLab saves.")

@@ -23,7 +23,7 @@ def doctor(lane: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto"
     found_lane = detect_lane(lane)
     typer.echo(str(found_lane))
     found = examine(found_lane)
-    show.text(show.doctor_text(found))
+    show.doctor(found)
     raise typer.Exit(any(d.blocks for d in found))
 
 
@@ -38,8 +38,9 @@ def check(
     from labkit.evidence import Evidence
     from labkit.progress import survey
     from labkit.rows import evaluate
+    from labkit.settings import remembered
 
-    evidence = Evidence(notebooks / "evidence")
+    evidence = Evidence(notebooks / "evidence", remembered(notebooks).get("learner", ""))
     known = [standing.grade_id for standing in survey(evidence)]
     if grade_id and grade_id not in known:
         raise LearnerMessage(f"There is no exercise {grade_id!r}.", f"There are: {', '.join(known)}.")
@@ -55,8 +56,9 @@ def progress(notebooks: Notebooks = NOTEBOOKS) -> None:
     from labkit import show
     from labkit.evidence import Evidence
     from labkit.progress import survey
+    from labkit.settings import remembered
 
-    show.progress(survey(Evidence(notebooks / "evidence")))
+    show.progress(survey(Evidence(notebooks / "evidence", remembered(notebooks).get("learner", ""))))
 
 
 @app.command()
@@ -71,7 +73,9 @@ def submit(
     handed = hand_in(notebooks, to, learner)
     typer.echo(f"Handed in: {handed.folder} ({handed.files} files, {handed.size / 1e6:.1f} MB).")
     typer.echo(
-        "Nothing is missing." if not handed.missing else "Missing, or not right yet:\n" + "\n".join(f"  {line}" for line in handed.missing)
+        "Nothing is missing. Whether each answer is right is for the grader to say."
+        if not handed.missing
+        else "Missing, or not right yet:\n" + "\n".join(f"  {line}" for line in handed.missing)
     )
 
 

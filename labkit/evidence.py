@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from labkit.learner import token_of
 from labkit.records import ProducedFile, Record
 
 MAX_RECORD_BYTES = 1 * 1024 * 1024
@@ -29,10 +30,10 @@ class Missing(BadEvidence):
 
 
 class Evidence:
-    """The evidence folder of one learner, read only."""
+    """The evidence folder of one learner, read only. Records of anybody but `owner` are bad evidence; "" lets all pass."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, owner: str = "") -> None:
+        self.folder, self.owner = folder, owner
 
     def has(self, record_id: str) -> bool:
         """Say whether a record file of this id exists; it may still be unreadable."""
@@ -60,6 +61,11 @@ class Evidence:
             ) from None
         if record.id != record_id:
             raise BadEvidence(f"{name}: it holds the record {record.id!r}. Expected {record_id!r}. Run the lesson's cell again.")
+        if self.owner and (record.learner, record.token) != (self.owner, token_of(self.owner)):
+            raise BadEvidence(
+                f"{name}: it was recorded by {record.learner!r}. Expected {self.owner!r}. "
+                "Is LEARNER in the first cell of 00_start_here the name you submit under? If not, correct it and run the lesson again."
+            )
         return record
 
     def digest(self, record_id: str) -> str:
@@ -88,6 +94,8 @@ def read_bounded(folder: Path, name: str, limit: int) -> bytes:
         descriptor = _open_beneath(folder, parts)
     except FileNotFoundError:
         raise Missing(f"{name}: not there yet. Run the cell that makes it.") from None
+    except ValueError:  # a name that no file can have
+        raise BadEvidence(f"{name!r}: it cannot be the name of a file. Expected a path that the lesson wrote.") from None
     except OSError as error:
         raise BadEvidence(f"{name}: it cannot be opened ({error.strerror}). Expected a regular file, not a link or a folder.") from None
     try:
@@ -98,6 +106,8 @@ def read_bounded(folder: Path, name: str, limit: int) -> bytes:
             raise BadEvidence(f"{name}: {status.st_size:,} bytes. Expected at most {limit:,}. Was something else written in its place?")
         with os.fdopen(descriptor, "rb", closefd=False) as stream:
             return stream.read(limit)
+    except OSError as error:
+        raise BadEvidence(f"{name}: it cannot be read ({error.strerror}). Expected the file that the lesson wrote.") from None
     finally:
         os.close(descriptor)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class Lab:
         self.lesson, self.lane = lesson, detect_lane(lane if lane != "auto" else known.get("lane", "auto"))
         remember(self.folder, {"learner": self.learner, "lane": lane if lane != "auto" else known.get("lane", "auto")})
         self.token = token_of(self.learner)
-        self.evidence = Evidence(self.folder / "evidence")
+        self.evidence = Evidence(self.folder / "evidence", self.learner)
         self._recorder = Recorder(self.evidence.folder, self.learner, self.lane)
         self.scratch()
         if self.learner in COMMON_LOGINS:
@@ -128,7 +129,17 @@ class Lab:
         if earlier is not None:
             show.text(f"Your prediction stands since you first made it: {earlier}")
             return
+        if not _answered(prediction):
+            show.text("Commit yourself first: put your guess in place of `...` and run this cell. It is never marked.")
+            return
         self.record(record_id, facts={"prediction": prediction})
+
+    def compare(self, record_id: str, outcome: Any) -> None:
+        """Set what happened beside what the learner predicted; an outcome that still holds `...` is left for later."""
+        if not _answered(outcome):
+            return
+        earlier = self._earlier(record_id)
+        show.text(f"You predicted {earlier}; it was {_plain(outcome)}." if earlier is not None else f"It was {_plain(outcome)}.")
 
     def _earlier(self, record_id: str) -> Any:
         try:
@@ -148,7 +159,10 @@ class Lab:
         from labkit.checks import visible_check
         from labkit.rows import evaluate
 
-        show.check(grade_id, evaluate(visible_check(grade_id), self.evidence))
+        rows = evaluate(visible_check(grade_id), self.evidence)
+        show.check(grade_id, rows)
+        if os.environ.get("NBGRADER_EXECUTION") == "validate" and not all(row.ok for row in rows):
+            raise LearnerMessage(f"{grade_id} is not right yet.", "See the table above.")  # else nbgrader's Validate would say Success
 
     def doctor(self) -> None:
         """Examine this machine, show the table with its controls, and record it."""
@@ -180,7 +194,7 @@ class Lab:
         """Return the model to run: see labkit.model.resolve."""
         from labkit.model import resolve
 
-        found = resolve(asked)
+        found = resolve(str(asked or "auto"), show.text)
         show.text(f"model: {found.name}, {found.reason}")
         return found.location
 

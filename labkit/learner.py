@@ -20,7 +20,7 @@ def learner_name(given: str = "") -> str:
 
     Raises BadLearnerName when it holds anything but letters, digits, `_`, `.` and `-`.
     """
-    name = given.strip() or re.sub(r"[^A-Za-z0-9_.-]", "-", getpass.getuser())
+    name = str(given).strip() or re.sub(r"[^A-Za-z0-9_.-]", "-", getpass.getuser())
     if not _VALID.fullmatch(name):
         raise BadLearnerName(f"LEARNER is {name!r}. Expected 1 to 64 letters, digits, '_', '.' or '-', starting with a letter or digit.")
     return name

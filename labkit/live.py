@@ -10,6 +10,7 @@ from typing import Any
 
 REFRESH_SECONDS = 1.0
 TAIL_LINES = 12
+_NUMBERS = re.compile(r"[\d.:,\s█-▏#|\[\]<>%?]|it/s|s/it")  # what changes from one line of a progress bar to the next
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and cursor moves: noise in a notebook, and to a screen reader
 
 
@@ -20,7 +21,7 @@ class LiveTail:
         self._title = title if len(title) <= 400 else title[:399] + "…"
         self._handle = _display_handle() if enabled else None
         self._enabled, self._shown = enabled, 0.0
-        if enabled:
+        if self._handle is not None:
             self._show(f"$ {self._title}")
 
     def update(self, lines: Sequence[str], seconds: float) -> None:
@@ -39,7 +40,7 @@ class LiveTail:
     def _show(self, text: str) -> None:
         if self._handle is not None:
             self._handle.update({"text/plain": text}, raw=True)
-        elif not text.endswith("stop it]"):
+        else:
             sys.stdout.write(text + "\n")
 
 
@@ -53,8 +54,19 @@ def ending(exit_code: int, timeout: float | None) -> str:
 
 
 def _last(lines: Sequence[str]) -> str:
+    lines = _collapse(lines)
     kept = [_ANSI.sub("", lines[i]).rstrip("\n")[:300] for i in range(max(0, len(lines) - TAIL_LINES), len(lines))]
     return "".join(f"{line}\n" for line in kept)
+
+
+def _collapse(lines: Sequence[str]) -> list[str]:
+    """Keep the last of neighbouring lines that differ in numbers and bars only: progress bars, repeated warnings."""
+    kept: list[str] = []
+    for line in list(lines)[-200:]:
+        if kept and _NUMBERS.sub("", kept[-1]) == _NUMBERS.sub("", line):
+            kept.pop()
+        kept.append(line)
+    return kept
 
 
 def _near(path: Path) -> str:

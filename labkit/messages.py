@@ -20,11 +20,11 @@ class LearnerMessage(Exception):
 def explain_os_error(error: OSError, doing: str) -> LearnerMessage:
     """Turn a failed file operation into a message; a full disk and a forbidden folder are named as such."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return LearnerMessage(
-            f"The disk is full while {doing}.", "Free some space (`df -h .` shows how much is left), then run this cell again."
-        )
+        return LearnerMessage(f"The disk is full while {doing}.", "Free some space (`df -h .` shows how much is left), then try again.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return LearnerMessage(f"No permission while {doing}: {error.filename}.", "Open the course from a folder that you may write to.")
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+        return LearnerMessage(f"Something else is in the way while {doing}: {error.filename}.", "Move or rename it, then try again.")
     return LearnerMessage(
-        f"{doing.capitalize()} failed: {error.strerror or error}.", "Run this cell again; if it fails again, `labkit doctor` may know why."
+        f"{doing.capitalize()} failed: {error.strerror or error}.", "Try again; if it fails again, `labkit doctor` may know why."
     )

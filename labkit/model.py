@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class Choice:
     reason: str
 
 
-def resolve(asked: str = "auto") -> Choice:
+def resolve(asked: str = "auto", say: Callable[[str], None] | None = None) -> Choice:
     """Return the model to run.
 
     "auto" is the packaged SmolLM2-135M, the same weights for every learner. A folder with a config.json is taken as it is. A
@@ -37,7 +37,7 @@ def resolve(asked: str = "auto") -> Choice:
     serves and the reason says so. Raises LearnerMessage when nothing can be had.
     """
     if asked in ("", "auto"):
-        return Choice(pins.MODEL, packaged(), "it ships with the course: the same weights for everyone")
+        return Choice(pins.MODEL, packaged(say), "it ships with the course: the same weights for everyone")
     if (Path(asked) / "config.json").is_file():
         return Choice(Path(asked).name, Path(asked).resolve(), "the folder you asked for")
     if asked.startswith((".", "/", "~")):
@@ -49,17 +49,25 @@ def resolve(asked: str = "auto") -> Choice:
     if _on_hub(asked):
         return Choice(asked, asked, "the model hub has it; vLLM fetches it now")
     return Choice(
-        pins.MODEL, packaged(), f"the model hub did not offer {asked} within {HUB_PATIENCE_SECONDS:.0f} s, so the packaged model serves"
+        pins.MODEL, packaged(say), f"the model hub did not offer {asked} within {HUB_PATIENCE_SECONDS:.0f} s, so the packaged model serves"
     )
 
 
-def packaged() -> Path:
-    """Return the folder of the packaged model, converted on first use (about 25 s) and checked by hash on every use."""
+def packaged(say: Callable[[str], None] | None = None) -> Path:
+    """Return the folder of the packaged model, converted on first use (about 25 s) and checked by hash on every use.
+
+    `say` is told when a conversion begins, because that takes a while.
+    """
     target = cache() / "models" / pins.MODEL.lower()
     with _one_at_a_time(target):
         if not intact(target):
+            (say or _silently)(f"Converting {pins.MODEL} once: about 25 s, 0.5 GB in {cache()}.")
             _convert(target)
     return target
+
+
+def _silently(_: str) -> None:
+    """Say nothing."""
 
 
 def intact(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import importlib
 import shutil
+import sys
 from pathlib import Path
 
 
@@ -16,4 +17,4 @@ def find_bwrap() -> Path | None:
 
 def probe_command() -> list[str]:
     """Return a command that succeeds exactly when a sandbox without network, and with namespaces of its own, can be made here."""
-    return [str(find_bwrap() or "bwrap"), "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "true"]
+    return [str(find_bwrap() or "bwrap"), "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", sys.executable, "-I", "-S", "-c", ""]

@@ -20,9 +20,16 @@ def text(message: str) -> None:
 def check(grade_id: str, rows: Sequence[Row]) -> None:
     """Show a visible check and its summary."""
     good = sum(row.ok for row in rows)
-    summary = "everything it can see is right" if good == len(rows) else f"{good} of {len(rows)} rows are right"
+    summary = (
+        "all it looks at is in order (the grader also compares answers)" if good == len(rows) else f"{good} of {len(rows)} rows are right"
+    )
     cells = [("✓ ok" if r.ok else "✗ not yet", r.what, r.seen, r.expected, r.next_step) for r in rows]
     table(f"Check {grade_id}: {summary}", ("state", "what", "seen", "expected", "next step"), cells)
+
+
+def doctor(found: Sequence[Diagnosis]) -> None:
+    """Show the doctor's table."""
+    table(*_doctor(found))
 
 
 def doctor_text(found: Sequence[Diagnosis]) -> str:
@@ -64,7 +71,19 @@ def table(title: str, header: Sequence[str], cells: Iterable[Sequence[str]]) -> 
     if "ipykernel" in sys.modules:
         _display({"text/plain": plain, "text/html": as_html(title, header, rows)})
     else:
-        text(plain)
+        _print(title, header, rows)
+
+
+def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table that fits the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*header, title=Text(title), title_justify="left", show_lines=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
 
 
 def as_text(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -76,7 +95,7 @@ def as_text(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 def as_html(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return the table as HTML with a caption and header cells, every value escaped."""
-    left = 'style="text-align:left;vertical-align:top"'
+    left = 'style="text-align:left;vertical-align:top;padding:0.25em 1em 0.25em 0.3em;line-height:1.3"'
     head = "".join(f'<th scope="col" {left}>{html.escape(cell)}</th>' for cell in header)
     body = "".join("<tr>" + "".join(f"<td {left}>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     caption = f'<caption style="caption-side:top;text-align:left;font-weight:bold">{html.escape(title)}</caption>'

@@ -29,6 +29,8 @@ def submit(notebooks: Path, submitted: Path, learner: str = "") -> Handed:
 
     Raises LearnerMessage when there is nothing to hand in or the learner's name is not known.
     """
+    if not notebooks.is_dir():
+        raise LearnerMessage(f"There is no folder {notebooks}.", "Run `labkit submit` from the course folder.")
     name = learner or remembered(notebooks).get("learner", "")
     if not name:
         raise LearnerMessage("Your name is not known yet.", "Run the first code cell of 00_start_here, or add --learner NAME.")
@@ -42,12 +44,12 @@ def submit(notebooks: Path, submitted: Path, learner: str = "") -> Handed:
     if not wanted:
         raise LearnerMessage(f"There is nothing to hand in under {notebooks}.", "Run `labkit submit` from the course folder.")
     try:
-        return _copy(wanted, notebooks, submitted / name / ASSIGNMENT)
+        return _copy(wanted, notebooks, submitted / name / ASSIGNMENT, name)
     except OSError as error:
         raise explain_os_error(error, "making the submission") from None
 
 
-def _copy(wanted: list[Path], notebooks: Path, target: Path) -> Handed:
+def _copy(wanted: list[Path], notebooks: Path, target: Path, learner: str) -> Handed:
     draft = target.with_name(f".{target.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     for path in wanted:
@@ -56,14 +58,14 @@ def _copy(wanted: list[Path], notebooks: Path, target: Path) -> Handed:
         shutil.copyfile(path, copy)
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)
-    return Handed(target, len(wanted), sum(path.stat().st_size for path in wanted), _missing(target))
+    return Handed(target, len(wanted), sum(path.stat().st_size for path in wanted), _missing(target, learner))
 
 
-def _missing(target: Path) -> tuple[str, ...]:
+def _missing(target: Path, learner: str) -> tuple[str, ...]:
     absent = [
         f"{lesson['name']}.ipynb: the notebook" for lesson in course()["lessons"] if not (target / f"{lesson['name']}.ipynb").is_file()
     ]
-    undone = [f"{s.grade_id}: {s.state}" for s in survey(Evidence(target / "evidence")) if s.state != "looks right"]
+    undone = [f"{s.grade_id}: {s.state}" for s in survey(Evidence(target / "evidence", learner)) if s.state != "looks right"]
     return (*absent, *undone)
 
 

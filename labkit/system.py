@@ -7,6 +7,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import psutil
+
 from labkit.paths import course_root
 
 
@@ -35,6 +37,10 @@ class System:
     def exit_code(self, *command: str) -> int:
         """Return a command's exit code. Raises OSError or subprocess.TimeoutExpired."""
         return subprocess.run(command, capture_output=True, timeout=20, stdin=subprocess.DEVNULL, check=False).returncode
+
+    def running(self, program: str) -> bool:
+        """Return whether a process of this name runs."""
+        return any(process.info["name"] == program for process in psutil.process_iter(["name"]))
 
     def text(self, path: str) -> str | None:
         """Return the text of a (kernel) file, None where it is not there."""

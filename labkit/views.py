@@ -67,12 +67,10 @@ def show_steps(spied: Mapping[str, Any]) -> None:
 def show_call_path(spied: Mapping[str, Any], lane: LaneName) -> None:
     """Show the engine's map, and where the recorded stack was at each stop."""
     found = follow(map_of(lane), spied["frames"])
-    rows = [
-        ("✓ seen" if line else "✗ not seen", stop.symbol, f"{stop.path}:{line}" if line else stop.path, stop.what) for stop, line in found
-    ]
+    rows = [(stop.symbol, stop.what, f"{stop.path}:{line}" if line else f"not seen: {stop.path}") for stop, line in found]
     seen = sum(line is not None for _, line in found)
-    show.table(f"From LLM.generate to {spied['op']}: {seen} of {len(found)} stops of the map seen, {len(spied['frames'])} vLLM frames in all",
-               ("recorded", "function", "where it was, line of the call", "what happens there"), rows)  # fmt: skip
+    title = f"From LLM.generate to {spied['op']}: {seen} of {len(found)} stops of the map seen, {len(spied['frames'])} vLLM frames in all"
+    show.table(title, ("function", "what happens there", "where it was"), rows)
 
 
 def show_figure(figure: Any, alternative: str) -> None:

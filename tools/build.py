@@ -22,7 +22,11 @@ CHECKED = ("source/day2", "notebooks", "labkit/course.json", "grading/catalogue.
 
 
 def build(target: Path) -> list[str]:
-    """Build everything under `target` and return the paths written, relative to it. Raises BadLesson when a lesson breaks a rule."""
+    """Build everything under `target` and return the paths written, relative to it.
+
+    Raises BadLesson when a lesson breaks a rule, or a notebook in `target` has been worked in.
+    """
+    refuse_to_lose_work(target / "notebooks")
     course = lessons(ROOT / "lessons")
     problems = [message for lesson in course for message in lint(lesson)]
     if problems:
@@ -35,6 +39,24 @@ def build(target: Path) -> list[str]:
     _write_json(target / "labkit/course.json", {"lessons": [_describe(lesson) for lesson in course]})
     _write_json(target / "grading/catalogue.json", {"assignment": ASSIGNMENT, "notebooks": {le.name: _points(le) for le in course}})
     return [*written, *(f"source/{ASSIGNMENT}/{lesson.name}.ipynb" for lesson in course), "labkit/course.json", "grading/catalogue.json"]
+
+
+def refuse_to_lose_work(notebooks: Path) -> None:
+    """Raise BadLesson when a notebook holds results: somebody works in it, and building would write over it."""
+    worked_in = [path.name for path in sorted(notebooks.glob("*.ipynb")) if _has_results(path)]
+    if worked_in:
+        raise BadLesson(
+            f"{', '.join(worked_in)} in {notebooks.name}/ holds results, so somebody works in it; nothing was built.\n"
+            "→ Move it elsewhere, or clear its outputs in JupyterLab, then run this again. (make lab and make course never build over it.)"
+        )
+
+
+def _has_results(path: Path) -> bool:
+    try:
+        cells = json.loads(path.read_text())["cells"]
+        return any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return True  # not ours to judge, so not ours to overwrite
 
 
 def _release(target: Path) -> None:

@@ -31,7 +31,7 @@ from tools.grades import Score, scores
 from tools.report import write_report
 
 BUILD = ROOT / "build"
-RUN, GRADE = BUILD / "course" / "run", BUILD / "course" / "grade"
+BUILT, RUN, GRADE = BUILD / "course" / "built", BUILD / "course" / "run", BUILD / "course" / "grade"  # your notebooks/ are left alone
 CELL_SECONDS = 600  # a cell that takes longer hangs
 GRADE_SECONDS = 900
 LEARNER = "reference"
@@ -61,7 +61,9 @@ def main() -> int:
 def run_course(lane: Lane) -> int:
     """Do every step on this lane and return the exit code."""
     console.print(str(lane))
-    step(1, f"build the notebooks: {sum(name.startswith('notebooks/') for name in build(ROOT))} lessons")
+    shutil.rmtree(BUILT, ignore_errors=True)
+    built = build(BUILT)
+    step(1, f"build the notebooks: {sum(name.startswith('notebooks/') for name in built)} lessons, in {BUILT.relative_to(ROOT)}/")
     step(2, "fetch vLLM's source and convert the model, if that was not done before")
     settle_environment()
     vllm_source(), packaged()
@@ -79,12 +81,11 @@ def step(number: int, what: str) -> None:
     console.print(f"\n[bold]\\[{number}/4] {what}[/]")
 
 
-def run_notebooks(lane: Lane, *, solved: bool = True) -> list[Executed]:
-    """Run all notebooks in a fresh folder, in order; evidence lands beside them. The rest still runs after one has failed."""
+def run_notebooks(lane: Lane) -> list[Executed]:
+    """Run the solved notebooks in a fresh folder, in order; evidence lands beside them. The rest still runs after one has failed."""
     shutil.rmtree(RUN, ignore_errors=True)
     RUN.mkdir(parents=True)
-    folder = ROOT / "source" / ASSIGNMENT if solved else ROOT / "notebooks"
-    return [run_notebook(path, RUN, lane.name, LEARNER) for path in sorted(folder.glob("*.ipynb"))]
+    return [run_notebook(path, RUN, lane.name, LEARNER) for path in sorted((BUILT / "source" / ASSIGNMENT).glob("*.ipynb"))]
 
 
 def run_notebook(path: Path, into: Path, lane: str, learner: str) -> Executed:
@@ -105,9 +106,9 @@ def run_notebook(path: Path, into: Path, lane: str, learner: str) -> Executed:
 def hand_in() -> None:
     """Lay out a course for nbgrader: the source, the reference submission from the run, and an empty one from the release."""
     shutil.rmtree(GRADE, ignore_errors=True)
-    shutil.copytree(ROOT / "source", GRADE / "source")
+    shutil.copytree(BUILT / "source", GRADE / "source")
     submit(RUN, GRADE / "submitted", LEARNER)
-    shutil.copytree(ROOT / "release" / ASSIGNMENT, GRADE / "submitted" / "empty" / ASSIGNMENT)
+    shutil.copytree(BUILT / "release" / ASSIGNMENT, GRADE / "submitted" / "empty" / ASSIGNMENT)
 
 
 def grade() -> None:

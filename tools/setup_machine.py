@@ -76,6 +76,13 @@ def problems(folder: Path, gigabytes: float, needs: tuple[Need, ...]) -> list[st
     return _platform_problem() + _disk_problem(folder, gigabytes) + _tool_problems(needs)
 
 
+def lane_problem(lane: str) -> str:
+    """What to say about the CUDA lane on a machine without a driver: 8.5 GB for nothing; empty when lane and machine fit."""
+    if lane != "cuda" or DRIVER.exists() or shutil.which("nvidia-smi"):
+        return ""
+    return f"Lane cuda: no NVIDIA driver here (neither {DRIVER} nor nvidia-smi). Expected a machine with a CUDA GPU. Next: make setup LANE=cpu"
+
+
 def lane(asked: str, earlier: str) -> tuple[str, str]:
     """The lane to set up and the reason: what was asked, else what is set up already, else what the machine has."""
     if asked != "auto":

@@ -99,7 +99,7 @@ def set_up(place: Place, reason: str) -> int:
         return 1
     started = time.monotonic()
     carry_out(_hold(place), steps)
-    _say(f"The set-up is complete ({place.lane} lane in {place.venv.name}), {time.monotonic() - started:.0f} s.")
+    _say(f"The set-up is complete ({place.lane} lane in {place.venv.name}), {time.monotonic() - started:.0f} s. Next: make lab")
     return 0
 
 
@@ -111,6 +111,10 @@ def main(arguments: list[str]) -> int:
     """Run the command line."""
     asked = _arguments(arguments)
     signal.signal(signal.SIGTERM, _interrupt)  # `kill` ends pip too and says how to go on, as Ctrl-C does
+    problem = setup_machine.lane_problem(asked.lane)
+    if problem:
+        _say(problem)
+        return 1
     try:
         return set_up(*choose(ROOT, asked))
     except StepFailed as failure:

@@ -79,10 +79,6 @@ def last_flag_wins(submission: Submission, points: float) -> Verdict:
         code = {kind: elf.code(data, f"{kind}.so") for kind, data in visible.own_libraries(evidence, record).items()}
         return [
             *(
-                row(f"{kind}: -O0 from CXXFLAGS", "-O0" in unit.producer, True, "Set CXXFLAGS at the first configure.")
-                for kind, unit in found.items()
-            ),
-            *(
                 row(f"{kind}: -O in force", found[kind].optimisation, force, "Delete the build folder and build again.")
                 for kind, force in visible.BUILD_TYPES.items()
             ),

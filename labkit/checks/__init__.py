@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from labkit.messages import LearnerMessage
 from labkit.rows import VisibleCheck
 
 LESSONS = ("start", "environment", "inference")
@@ -10,10 +11,12 @@ LESSONS = ("start", "environment", "inference")
 def visible_check(grade_id: str) -> VisibleCheck:
     """Return the visible check of a grade id: "environment-jobs" is the function `jobs` of labkit.checks.environment.
 
-    Raises KeyError for a grade id that has none.
+    Raises LearnerMessage for a grade id that has none.
     """
-    lesson, _, name = grade_id.partition("-")
-    if lesson not in LESSONS:
-        raise KeyError(grade_id)
-    checks: dict[str, VisibleCheck] = import_module(f"labkit.checks.{lesson}").CHECKS
+    lesson, _, name = str(grade_id).partition("-")
+    checks: dict[str, VisibleCheck] = import_module(f"labkit.checks.{lesson}").CHECKS if lesson in LESSONS else {}
+    if name not in checks:
+        raise LearnerMessage(
+            f"There is no exercise {grade_id!r}.", "Its id stands in the lesson's check cell; `labkit progress` lists all exercises."
+        )
     return checks[name]

@@ -1,5 +1,7 @@
 """Visible checks of lesson 01_environment."""
 
+import re
+
 from labkit.elf import Unit, units
 from labkit.evidence import BadEvidence, Evidence
 from labkit.learner import symbol
@@ -20,8 +22,8 @@ def what_vllm_asks(evidence: Evidence) -> list[Row]:
         row(
             name,
             given.get(name),
-            "a version requirement as text",
-            "Copy it from pyproject.toml, in quotes.",
+            "an operator and a version, as text",
+            "Copy it from pyproject.toml in quotes: from the operator on, without the package's name.",
             ok=_requirement(given.get(name)),
         )
         for name in ("python", "torch", "cmake")
@@ -59,7 +61,6 @@ def compile_jobs(evidence: Evidence) -> list[Row]:
 def last_flag_wins(evidence: Evidence) -> list[Row]:
     """Three libraries of yours, each with the optimisation that its build type brings, as the compiler noted it."""
     record = evidence.record("environment-flags")
-    evidence.record("environment-flags-prediction")
     answer = record.facts.get("answer")
     found = own_units(evidence, record)
     rows = []
@@ -93,7 +94,7 @@ def own_libraries(evidence: Evidence, record: Record) -> dict[str, bytes]:
 
 
 def _requirement(value: object) -> bool:
-    return isinstance(value, str) and any(character.isdigit() for character in value)
+    return isinstance(value, str) and re.match(r"\s*[<>=!~]=?", value) is not None and any(character.isdigit() for character in value)
 
 
 def _options(answer: object) -> bool:

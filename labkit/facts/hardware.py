@@ -86,7 +86,12 @@ def gpu(system: System) -> Finding:
     expected = "compute capability 7.5 or newer (8.0 for FlashAttention, which lesson 04 follows)"
     smi = system.which("nvidia-smi")
     if smi is None:
-        return Finding("missing", "nvidia-smi is not on PATH", expected, "Without a GPU stay on the cpu lane: nothing in it is mocked.")
+        return Finding(
+            "missing",
+            "nvidia-smi is not on PATH",
+            expected,
+            "Without a GPU stay on the cpu lane; with one, install NVIDIA's driver package.",
+        )
     line = system.output(smi, "--query-gpu=name,compute_cap", "--format=csv,noheader").strip().splitlines()
     name, _, capability = (line[0] if line else "").rpartition(",")
     good = capability.strip().replace(".", "").isdigit() and float(capability) >= 7.5
@@ -96,7 +101,7 @@ def gpu(system: System) -> Finding:
 def dcgm(system: System) -> Finding:
     """NVIDIA's data-centre monitor; while it runs, ncu and `nsys --gpu-metrics-devices` cannot have the GPU's counters."""
     expected = "not running while ncu or nsys --gpu-metrics-devices reads the GPU's counters"
-    running = any(system.exit_code("pgrep", "-x", name) == 0 for name in ("nv-hostengine", "dcgm-exporter"))
+    running = system.running("nv-hostengine") or system.running("dcgm-exporter")
     return judged(
         not running,
         "running" if running else "not running",

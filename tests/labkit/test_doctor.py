@@ -14,9 +14,10 @@ CUDA = Lane("cuda", (), "vllm", "float16", "NVIDIA H100")
 class Other(System):
     """A machine made of answers; what it is not asked about is not there."""
 
-    def __init__(self, programs=(), outputs=None, texts=None, packages=None, python=(3, 12, 1), free=50.0, codes=None):
+    def __init__(self, programs=(), outputs=None, texts=None, packages=None, python=(3, 12, 1), free=50.0, codes=None, processes=()):
         self.programs, self.outputs, self.texts = set(programs), outputs or {}, texts or {}
         self.packages, self._python, self._free, self.codes = packages or {}, python, free, codes or {}
+        self.processes = processes
 
     def which(self, program):
         return f"/usr/bin/{program}" if program in self.programs else None
@@ -26,6 +27,9 @@ class Other(System):
 
     def exit_code(self, *command):
         return self.codes.get(command[0].rpartition("/")[2], 1)
+
+    def running(self, program):
+        return program in self.processes
 
     def text(self, path):
         return self.texts.get(path)
@@ -90,7 +94,8 @@ def row(name, system, lane=CPU):
             "wrong",
             "toolkit",
         ),
-        ("DCGM", Other(codes={"pgrep": 0}), "wrong", "stop nvidia-dcgm"),
+        ("DCGM", Other(processes=["nv-hostengine"]), "wrong", "stop nvidia-dcgm"),
+        ("vLLM", Other(packages={"vllm": "0.32.0"}), "wrong", "LANE=cpu"),
         ("user namespaces", Other(codes={"bwrap": 0}), "ok", ""),
         ("user namespaces", Other(codes={"bwrap": 1}), "wrong", "userns"),
     ],

@@ -131,3 +131,11 @@ def test_unknown_keys_and_another_id_are_refused(recorder):
 def test_arbitrary_bytes_never_crash_the_reader(data):
     with contextlib.suppress(BadEvidence):
         reading.parse_json(data, "x.json")
+
+
+def test_half_a_surrogate_pair_is_refused(recorder):
+    recorder.write("lesson-thing", facts={"n": "x"})
+    path = recorder.folder / "lesson-thing.json"
+    path.write_text(path.read_text().replace('"x"', '"\\ud800"'))
+    with pytest.raises(BadEvidence, match="not Unicode"):
+        Evidence(recorder.folder).record("lesson-thing")

@@ -100,3 +100,43 @@ def test_check_shows_rows_never_a_traceback(lab, capsys):
 def test_a_command_that_later_cells_need_stops_with_its_last_line(lab):
     with pytest.raises(LearnerMessage, match=r"exit code 3.*\n→ Its last line was: 'no compiler'"):
         lab.run(["sh", "-c", "echo no compiler; exit 3"], must_succeed=True)
+
+
+def test_evidence_of_another_learner_is_not_taken_for_ones_own(lab, tmp_path, capsys):
+    lab.answer("start-grading-quiz", {"b"})
+    other = Lab("00_start_here", learner="bob", lane="cpu", folder=tmp_path)
+    other.check("start-what_is_graded")
+    assert "recorded by 'ada'" in capsys.readouterr().out
+
+
+def test_a_prediction_must_be_made_and_is_set_beside_the_outcome(lab, capsys):
+    lab.predict("start-guess", {"on": ..., "off": 1})
+    lab.compare("start-guess", 8)
+    lab.predict("start-guess", 16)
+    lab.compare("start-guess", 8)
+    lab.compare("start-guess", ...)
+    out = capsys.readouterr().out
+    assert "Commit yourself first" in out
+    assert "It was 8." in out
+    assert out.strip().endswith("You predicted 16; it was 8.")
+
+
+def test_an_answer_knows_the_run_it_was_read_from(lab):
+    from labkit.rows import still_about
+
+    lab.record("lesson-run", facts={"n": 1})
+    lab.answer("lesson-answer", 1, about="lesson-run")
+    assert still_about(lab.evidence, "lesson-answer", "lesson-run").ok
+    lab.record("lesson-run", facts={"n": 2})
+    assert "run your answer's cell again" in still_about(lab.evidence, "lesson-answer", "lesson-run").next_step
+
+
+def test_validate_does_not_call_an_unsolved_exercise_a_success(lab, monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
+    with pytest.raises(LearnerMessage, match="not right yet"):
+        lab.check("start-what_is_graded")
+
+
+def test_an_exercise_that_does_not_exist_is_a_message(lab):
+    with pytest.raises(LearnerMessage, match="no exercise 'typo'"):
+        lab.check("typo")

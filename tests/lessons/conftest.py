@@ -50,11 +50,21 @@ class Handed:
         path.write_text(json.dumps(document))
 
 
-@pytest.fixture
-def handed(tmp_path: Path) -> Handed:
-    """The reference submission, with evidence that a real run left."""
-    folder = tmp_path / "submitted" / "reference" / "day2"
-    shutil.copytree(ROOT / "recordings" / "cpu-reference", folder)
+def hand_in(recording: str, folder: Path) -> Handed:
+    """Copy a recording and the solved notebooks into a submission."""
+    shutil.copytree(ROOT / "recordings" / recording, folder)
     for notebook in (ROOT / "source" / "day2").glob("*.ipynb"):
         shutil.copy(notebook, folder)
     return Handed(folder, "reference")
+
+
+@pytest.fixture
+def handed(tmp_path: Path) -> Handed:
+    """The reference submission of the cpu lane, with evidence that a real run left."""
+    return hand_in("cpu-reference", tmp_path / "submitted" / "reference" / "day2")
+
+
+@pytest.fixture
+def cuda_handed(tmp_path: Path) -> Handed:
+    """The reference submission of the cuda lane, recorded on an H100."""
+    return hand_in("cuda-reference", tmp_path / "submitted" / "reference" / "day2")

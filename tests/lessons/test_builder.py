@@ -202,3 +202,13 @@ def test_every_lesson_says_what_it_is_for():
         text = (ROOT / f"lessons/design/{lesson['name'][:2]}.md").read_text()
         for heading in ("## Goal", "## Prerequisites", "## Evidence", "## Points"):
             assert heading in text, lesson["name"]
+
+
+def test_building_never_writes_over_a_notebook_that_somebody_works_in(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    mine = tmp_path / "notebooks" / "00_start_here.ipynb"
+    mine.write_text(json.dumps({"cells": [{"cell_type": "code", "execution_count": 3, "outputs": [], "source": "X = 1"}]}))
+    before = mine.read_bytes()
+    with pytest.raises(BadLesson, match=r"00_start_here\.ipynb .* holds results"):
+        build.build(tmp_path)
+    assert mine.read_bytes() == before

@@ -150,6 +150,13 @@ def test_the_lane_of_an_earlier_set_up_stays_until_another_is_asked_for():
     assert setup_machine.lane("cuda", "cpu") == ("cuda", "asked for with --lane")
 
 
+def test_the_cuda_lane_without_a_driver_is_refused_with_a_way_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(setup_machine, "DRIVER", tmp_path / "absent")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "LANE=cpu" in setup_machine.lane_problem("cuda")
+    assert setup_machine.lane_problem("cpu") == setup_machine.lane_problem("grader") == ""
+
+
 def test_an_environment_that_somebody_else_made_is_left_alone(clone):
     (clone / ".venv").mkdir()
     (clone / ".venv" / "theirs").touch()
