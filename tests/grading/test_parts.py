@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from grading import __main__ as command
 from grading.catalogue import CATALOGUE, BadCatalogue, load_catalogue
 from grading.registry import load_checks
-from grading.submission import MAX_SOURCE_CHARS, OwnEvidence, Submission, learner_of, solution_cells
+from grading.submission import MAX_SOURCE_CHARS, Submission, learner_of, solution_cells
 from grading.verdict import Verdict, failed, from_rows
 from grading.wording import as_text, plain
-from labkit.evidence import BadEvidence, Missing
+from labkit.evidence import BadEvidence, Evidence, Missing
 from labkit.rows import row
 
 REPOSITORY = Path(__file__).parents[2]
@@ -79,7 +79,7 @@ def test_a_long_source_is_bad_evidence(tmp_path: Path) -> None:
 def test_a_folder_in_the_place_of_a_record_is_bad_evidence(tmp_path: Path) -> None:
     (tmp_path / "r.json").mkdir()
     with pytest.raises(BadEvidence):
-        OwnEvidence(tmp_path, "ann").record("r")
+        Evidence(tmp_path, "ann").record("r")
 
 
 def test_the_learner_is_found_in_the_evidence(tmp_path: Path) -> None:
