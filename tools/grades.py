@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from grading.catalogue import load_catalogue
+
 
 @dataclass(frozen=True)
 class Score:
@@ -24,9 +26,9 @@ def scores(gradebook: Path, assignment: str) -> dict[str, list[Score]]:
 
 
 def _scores(submission: object) -> list[Score]:
-    notebooks = sorted(submission.notebooks, key=lambda n: n.name)  # type: ignore[attr-defined]
-    return [
-        Score(notebook.name, grade.name, float(grade.score or 0), float(grade.max_score), bool(grade.needs_manual_grade))
-        for notebook in notebooks
-        for grade in sorted(notebook.grades, key=lambda g: g.id)
-    ]
+    found = {
+        grade.name: Score(notebook.name, grade.name, float(grade.score or 0), float(grade.max_score), bool(grade.needs_manual_grade))
+        for notebook in submission.notebooks  # type: ignore[attr-defined]
+        for grade in notebook.grades
+    }
+    return [found[exercise.grade_id] for _, exercise in load_catalogue().exercises()]

@@ -16,7 +16,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; background: #fff }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { border: 1px solid #767676; padding: .3rem .7rem; text-align: left }
-td.n { text-align: right } caption { text-align: left; font-weight: bold; padding: .3rem 0 } a { color: #00529b }
+caption { text-align: left; font-weight: bold; padding: .3rem 0 } a { color: #00529b }
 @media (prefers-color-scheme: dark) { body { color: #e8e8e8; background: #161616 } a { color: #8ab4f8 } th, td { border-color: #999 } }
 """
 

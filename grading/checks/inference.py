@@ -1,88 +1,16 @@
-"""Hidden checks of lesson 04_first_inference. Facts were written by a learner's machine, so their shape is checked as well as their sense."""
-
-import json
-from typing import Annotated, TypeVar
-
-from pydantic import Field, TypeAdapter, ValidationError
+"""Hidden checks of lesson 04_first_inference."""
 
 from grading.checks.combine import both
+from grading.checks.inference_facts import First, ProcessMap, Steps, read_facts
 from grading.submission import Submission
 from grading.verdict import Verdict
 from labkit.callpath import follow, map_of
 from labkit.checks import inference as visible
-from labkit.evidence import BadEvidence
 from labkit.pins import VLLM
-from labkit.records import Record, Strict
+from labkit.records import Record
 from labkit.rows import Row, row
 
-Model = TypeVar("Model", bound=Strict)
-Seconds = Annotated[float, Field(gt=0, lt=86_400)]
-Timestamp = Annotated[float, Field(ge=0, lt=1e9)]  # time.monotonic(): seconds since some boot
-Count = Annotated[int, Field(ge=1, le=100_000)]
-Pid = Annotated[int, Field(ge=0, le=2**22)]  # pid_max of 64-bit Linux
 SLACK_SECONDS = 1.0  # the runner's clock starts before the script's and stops after it
-
-
-class First(Strict):
-    """Facts of the record inference-first; times in seconds, timestamps on one monotonic clock."""
-
-    client: str
-    prompt: str
-    prompt_tokens: Count
-    text: str
-    token_ids: Annotated[list[Annotated[int, Field(ge=0, lt=1_000_000)]], Field(min_length=2, max_length=4096)]
-    temperature: float
-    max_tokens: Count
-    ignore_eos: bool
-    import_s: Seconds
-    engine_s: Seconds
-    scheduled_ts: Timestamp
-    first_token_ts: Timestamp
-    last_token_ts: Timestamp
-
-    def phases(self) -> dict[str, float]:
-        """Seconds per phase, as the lesson computes them."""
-        prefill, decode = self.first_token_ts - self.scheduled_ts, self.last_token_ts - self.first_token_ts
-        return {"import": self.import_s, "engine": self.engine_s, "prefill": prefill, "decode": decode}
-
-
-class Process(Strict):
-    """One process of a process map."""
-
-    pid: Pid
-    parent: Pid
-    name: str
-    rss_mib: Annotated[int, Field(ge=0)]
-    threads: Count
-
-
-class ProcessMap(Strict):
-    """What process_map.py writes for one mode."""
-
-    client: str
-    scheduler_is_here: bool
-    processes: Annotated[list[Process], Field(min_length=1, max_length=500)]
-
-    def engine(self) -> list[Process]:
-        """The processes that vLLM has named."""
-        return [p for p in self.processes if p.name.startswith("VLLM::")]
-
-
-class Steps(Strict):
-    """Facts of the record inference-steps."""
-
-    prompts: list[str]
-    prompt_tokens: Annotated[list[Count], Field(min_length=2, max_length=2)]
-    max_tokens: Count
-    generated: Annotated[list[Count], Field(min_length=2, max_length=2)]
-    op: str
-    steps: Annotated[list[dict[str, Count]], Field(min_length=1, max_length=10_000)]
-    frames: Annotated[list[tuple[str, str, int]], Field(max_length=500)]
-
-    def per_request(self) -> list[int]:
-        """Tokens scheduled over all steps, by request in the order of the prompts (vLLM numbers them from 0)."""
-        names = sorted({name for step in self.steps for name in step}, key=lambda name: (len(name.partition("-")[0]), name))
-        return [sum(step.get(name, 0) for step in self.steps) for name in names]
 
 
 def first_tokens(submission: Submission, points: float) -> Verdict:
@@ -91,7 +19,7 @@ def first_tokens(submission: Submission, points: float) -> Verdict:
 
     def hidden() -> list[Row]:
         record = evidence.record("inference-first")
-        facts = _read(record, First)
+        facts = read_facts(record, First)
         phases = facts.phases()
         ordered = min(phases.values()) > 0
         inside = sum(phases.values()) <= record.seconds + SLACK_SECONDS
@@ -122,7 +50,7 @@ def where_time_goes(submission: Submission, points: float) -> Verdict:
     evidence = submission.evidence
 
     def hidden() -> list[Row]:
-        facts = _read(evidence.record("inference-first"), First)
+        facts = read_facts(evidence.record("inference-first"), First)
         answer = evidence.record("inference-time-answer").facts["answer"]
         assert isinstance(answer, dict)
         phases, steps = facts.phases(), len(facts.token_ids) - 1
@@ -145,7 +73,7 @@ def where_the_scheduler_lives(submission: Submission, points: float) -> Verdict:
 
     def hidden() -> list[Row]:
         record = evidence.record("inference-processes")
-        maps = {mode: _read(record, ProcessMap, mode) for mode in ("on", "off")}
+        maps = {mode: read_facts(record, ProcessMap, mode) for mode in ("on", "off")}
         answer = evidence.record("inference-process-answer").facts["answer"]
         assert isinstance(answer, dict)
         counts = {mode: len(found.engine()) for mode, found in maps.items()}
@@ -185,7 +113,7 @@ def watch_the_scheduler(submission: Submission, points: float) -> Verdict:
 
     def hidden() -> list[Row]:
         record = evidence.record("inference-steps")
-        facts = _read(record, Steps)
+        facts = read_facts(record, Steps)
         expected = [prompt + made - 1 for prompt, made in zip(facts.prompt_tokens, facts.generated, strict=True)]
         missed = [stop.symbol for stop, line in follow(map_of(record.lane), facts.frames) if line is None]
         return [
@@ -203,7 +131,7 @@ def tokens_per_step(submission: Submission, points: float) -> Verdict:
     evidence = submission.evidence
 
     def hidden() -> list[Row]:
-        facts = _read(evidence.record("inference-steps"), Steps)
+        facts = read_facts(evidence.record("inference-steps"), Steps)
         answer = evidence.record("inference-steps-answer").facts["answer"]
         assert isinstance(answer, dict)
         return [
@@ -218,19 +146,6 @@ def tokens_per_step(submission: Submission, points: float) -> Verdict:
         ]
 
     return both(visible.tokens_per_step(evidence), hidden, points)
-
-
-def _read(record: Record, model: type[Model], key: str = "") -> Model:
-    """Read facts (or one of them) as their model. Raises BadEvidence, worded for the learner."""
-    try:
-        facts = json.dumps(record.facts[key] if key else record.facts)
-        return TypeAdapter(model).validate_json(facts, strict=True)  # strict: True is not 1, "2" is not 2
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "facts"
-        raise BadEvidence(
-            f"{record.id}.json: {place}: {first['msg']}. Expected what the lesson's script writes. Run that cell again."
-        ) from None
 
 
 def _ran(record: Record, script: str, arguments: list[str]) -> list[Row]:
