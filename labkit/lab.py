@@ -14,13 +14,14 @@ from labkit.doctor import Diagnosis
 from labkit.evidence import BadEvidence, Evidence
 from labkit.lane import detect_lane
 from labkit.learner import learner_name, pick, symbol, token_of, word
-from labkit.live import ending
+from labkit.live import ending, tail
 from labkit.messages import LearnerMessage, explain_os_error
 from labkit.recorder import Recorder, write_atomically
 from labkit.runner import Run, run
 from labkit.settings import remember, remembered, settle_environment
 
 __all__ = ["Lab"]
+FAILURE_LINES = 8
 COMMON_LOGINS = {"root", "user", "ubuntu", "jovyan", "admin", "student", "runner", "codespace", "vscode"}
 
 
@@ -105,9 +106,10 @@ class Lab:
 
     def _failed(self, done: Run, timeout: float, consequence: str) -> LearnerMessage:
         how = ending(done.exit_code, timeout if done.timed_out else None)
+        last = "".join(f"    {line}\n" for line in tail(done.output, FAILURE_LINES))
         return LearnerMessage(
-            f"`{' '.join(done.command[:2])} …`: {how}{consequence}.",
-            f"Its last line was: {done.last_line[:300]!r}. Everything it said is in {done.log.relative_to(self.folder)}.",
+            f"`{' '.join(done.command[:2])} …`: {how}{consequence}. It said last:\n{last}",
+            f"Everything it said is in {done.log.relative_to(self.folder)}. Is a program missing? `labkit doctor` looks.",
         )
 
     def record(

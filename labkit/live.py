@@ -53,10 +53,13 @@ def ending(exit_code: int, timeout: float | None) -> str:
     return f"exit code {exit_code}"
 
 
+def tail(output: str, count: int) -> list[str]:
+    """Return the last lines of an output that are not empty, without colours."""
+    return [_ANSI.sub("", line)[:300] for line in output.splitlines() if line.strip()][-count:]
+
+
 def _last(lines: Sequence[str]) -> str:
-    lines = _collapse(lines)
-    kept = [_ANSI.sub("", lines[i]).rstrip("\n")[:300] for i in range(max(0, len(lines) - TAIL_LINES), len(lines))]
-    return "".join(f"{line}\n" for line in kept)
+    return "".join(f"{_ANSI.sub('', line).rstrip()[:300]}\n" for line in _collapse(lines)[-TAIL_LINES:])
 
 
 def _collapse(lines: Sequence[str]) -> list[str]:

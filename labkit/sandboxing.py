@@ -17,4 +17,6 @@ def find_bwrap() -> Path | None:
 
 def probe_command() -> list[str]:
     """Return a command that succeeds exactly when a sandbox without network, and with namespaces of its own, can be made here."""
-    return [str(find_bwrap() or "bwrap"), "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", sys.executable, "-I", "-S", "-c", ""]
+    program = str(find_bwrap() or "bwrap")
+    walls = ["--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--ro-bind", "/", "/"]
+    return [program, *walls, sys.executable, "-I", "-S", "-c", ""]

@@ -80,7 +80,9 @@ def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*header, title=Text(title), title_justify="left", show_lines=False)
+    table = Table(title=Text(title), title_justify="left", show_lines=False)
+    for name in header:
+        table.add_column(name, overflow="fold")  # a command that is cut off cannot be copied
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)

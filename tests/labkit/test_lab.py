@@ -98,7 +98,7 @@ def test_check_shows_rows_never_a_traceback(lab, capsys):
 
 
 def test_a_command_that_later_cells_need_stops_with_its_last_line(lab):
-    with pytest.raises(LearnerMessage, match=r"exit code 3.*\n→ Its last line was: 'no compiler'"):
+    with pytest.raises(LearnerMessage, match=r"exit code 3\. It said last:\n +no compiler\n"):
         lab.run(["sh", "-c", "echo no compiler; exit 3"], must_succeed=True)
 
 
