@@ -10,7 +10,8 @@ from elftools.elf.elffile import ELFFile
 from labkit.evidence import BadEvidence
 
 MAX_UNITS = 64
-MAX_SECTION_BYTES = 32 * 1024 * 1024  # debug sections may be compressed
+MAX_SECTION_BYTES = 1024 * 1024  # together, unpacked: debug sections may be compressed
+MAX_INFO_BYTES = 128 * 1024  # .debug_info holds the tree that is walked; a small source of one function has some hundred bytes
 MAX_CHILDREN = 20_000
 
 
@@ -38,6 +39,11 @@ def units(data: bytes, name: str) -> list[Unit]:
         elf = ELFFile(io.BytesIO(data))
         if sum(int(section.data_size) for section in elf.iter_sections()) > MAX_SECTION_BYTES:
             raise BadEvidence(f"{name}: its sections unpack to more than {MAX_SECTION_BYTES:,} bytes. Expected what the compiler wrote.")
+        info = elf.get_section_by_name(".debug_info")
+        if info is not None and info.data_size > MAX_INFO_BYTES:
+            raise BadEvidence(
+                f"{name}: {info.data_size:,} bytes of debug information. Expected at most {MAX_INFO_BYTES:,}, for one small source."
+            )
         if not elf.has_dwarf_info(strict=True):
             return []
         return [_unit(cu.get_top_DIE()) for _, cu in zip(range(MAX_UNITS), elf.get_dwarf_info().iter_CUs(), strict=False)]

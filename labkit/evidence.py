@@ -75,7 +75,7 @@ class Evidence:
     def file(self, produced: ProducedFile) -> bytes:
         """Return the bytes of a file that a record lists. Raises BadEvidence when it is not the recorded file."""
         data = read_bounded(self.folder, produced.path, MAX_FILE_BYTES)
-        if hashlib.sha256(data).hexdigest() != produced.sha256:
+        if hashlib.sha256(data).hexdigest() != produced.sha256 or len(data) != produced.size:
             raise BadEvidence(
                 f"{produced.path}: its SHA-256 is not the recorded one. Expected the file as the lesson produced it. Run that cell again."
             )

@@ -84,6 +84,8 @@ class Lab:
 
         With `must_succeed`, an exit code other than 0 raises LearnerMessage: for commands that the next cells build on.
         """
+        if isinstance(command, str):
+            raise LearnerMessage("A command is a list of words here, because no shell takes it apart.", f"Write {command.split()!r}.")
         where = self.scratch("logs") / f"{log or Path(str(command[0])).name}.log"
         done = run(list(command), log=where, cwd=cwd or self.scratch(), env=env, timeout=timeout, quiet=quiet)
         if must_succeed and not done.ok:
@@ -151,6 +153,8 @@ class Lab:
 
     def answer(self, record_id: str, answer: Any, about: str = "") -> None:
         """Keep the learner's answer as evidence; a new one replaces it. `about` names the record that it was read from."""
+        if answer is None or (isinstance(answer, list) and answer and all(item is None for item in answer)):
+            answer = ...  # a function without a body returns None: nothing was answered yet
         known = about and self.evidence.has(about)
         self.record(record_id, facts={"answer": answer} | ({"about": self.evidence.digest(about)} if known else {}))
 

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from labkit.evidence import MAX_FILE_BYTES
 from labkit.lane import Lane
@@ -40,6 +40,11 @@ class Recorder:
             produced = [self._keep(record_id, path) for path in files]
             record = self._record(record_id, run, produced, facts or {})
             write_atomically(self.folder / f"{record_id}.json", record.model_dump_json(indent=1) + "\n")
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            raise LearnerMessage(
+                f"{record_id!r} cannot be recorded: {problem['loc'][0]}: {problem['msg']}.", "Run the lesson's own cell."
+            ) from None
         except OSError as error:
             raise explain_os_error(error, "writing evidence") from None
         return record

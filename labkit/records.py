@@ -47,8 +47,8 @@ class Record(Strict):
     token: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     versions: dict[str, Text]
     machine: Machine
-    command: list[Text] = []
+    command: Annotated[list[Text], Field(max_length=64)] = []
     exit_code: int | None = None
-    seconds: Annotated[float, Field(ge=0)] = 0.0
+    seconds: Annotated[float, Field(ge=0, lt=864_000)] = 0.0  # ten days
     files: Annotated[list[ProducedFile], Field(max_length=64)] = []
     facts: dict[str, JsonValue] = {}

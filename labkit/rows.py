@@ -31,7 +31,7 @@ def still_about(evidence: Evidence, answer_id: str, run_id: str) -> Row:
     same = evidence.record(answer_id).facts.get("about") == evidence.digest(run_id)
     seen = "made from the recorded run" if same else "made from an earlier run"
     return row(
-        "your answer", seen, "made from the recorded run", "You ran it again since: read the new numbers and run your answer's cell again."
+        "fits the run", seen, "made from the recorded run", "You ran it again since: read the new numbers and run your answer's cell again."
     )
 
 
@@ -42,7 +42,16 @@ def evaluate(check: VisibleCheck, evidence: Evidence) -> list[Row]:
     except Missing as missing:
         return [Row("evidence", False, "nothing recorded yet", "the record of this exercise", str(missing))]
     except BadEvidence as bad:
-        return [Row("evidence", False, str(bad), "a record as labkit writes it", "Run the exercise's cells again, from its first one.")]
+        seen, _, advice = str(bad).partition(". Expected ")
+        return [
+            Row(
+                "evidence",
+                False,
+                seen,
+                "a record as labkit writes it",
+                f"Expected {advice}" if advice else "Run the exercise's cells again.",
+            )
+        ]
 
 
 def _short(value: object, limit: int = 160) -> str:

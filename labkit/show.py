@@ -60,7 +60,9 @@ def progress(standings: Sequence[Standing]) -> None:
     total = sum(s.points for s in standings)
     cells = [(s.lesson, s.title, f"{s.points:g}", s.state) for s in standings]
     table(
-        f"Progress: {done:g} of {total:g} points look right so far (the grader decides)", ("lesson", "exercise", "points", "state"), cells
+        f"Progress: {done:g} of {total:g} points are recorded and in order (the grader also compares answers)",
+        ("lesson", "exercise", "points", "state"),
+        cells,
     )
 
 

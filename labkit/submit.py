@@ -34,6 +34,12 @@ def submit(notebooks: Path, submitted: Path, learner: str = "") -> Handed:
     name = learner or remembered(notebooks).get("learner", "")
     if not name:
         raise LearnerMessage("Your name is not known yet.", "Run the first code cell of 00_start_here, or add --learner NAME.")
+    known = remembered(notebooks).get("learner", name)
+    if name != known:
+        raise LearnerMessage(
+            f"These records were made as {known!r}, not as {name!r}.",
+            "Set LEARNER in 00_start_here and run the lessons again, or submit as before.",
+        )
     try:
         learner_name(name)
     except BadLearnerName as bad:

@@ -6,6 +6,7 @@
 import argparse
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,10 +14,12 @@ from pathlib import Path
 import nbformat
 from traitlets.config import Config
 
+from labkit.recorder import sha256_of
 from tools.lesson import BadLesson, Lesson, lessons
 from tools.lint import lint
 
 ASSIGNMENT = "day2"
+PUBLISHED = "build/published.json"  # not in git
 ROOT = Path(__file__).resolve().parent.parent
 CHECKED = ("source/day2", "notebooks", "labkit/course.json", "grading/catalogue.json")  # in git; release/ is not
 
@@ -26,7 +29,7 @@ def build(target: Path) -> list[str]:
 
     Raises BadLesson when a lesson breaks a rule, or a notebook in `target` has been worked in.
     """
-    refuse_to_lose_work(target / "notebooks")
+    refuse_to_lose_work(target)
     course = lessons(ROOT / "lessons")
     problems = [message for lesson in course for message in lint(lesson)]
     if problems:
@@ -36,27 +39,37 @@ def build(target: Path) -> list[str]:
         _write_notebook(target / "source" / ASSIGNMENT / f"{lesson.name}.ipynb", lesson.notebook)
     _release(target)
     written = [_publish(target, lesson) for lesson in course]
+    _write_json(target / PUBLISHED, {path.name: sha256_of(path) for path in sorted((target / "notebooks").glob("*.ipynb"))})
     _write_json(target / "labkit/course.json", {"lessons": [_describe(lesson) for lesson in course]})
     _write_json(target / "grading/catalogue.json", {"assignment": ASSIGNMENT, "notebooks": {le.name: _points(le) for le in course}})
     return [*written, *(f"source/{ASSIGNMENT}/{lesson.name}.ipynb" for lesson in course), "labkit/course.json", "grading/catalogue.json"]
 
 
-def refuse_to_lose_work(notebooks: Path) -> None:
-    """Raise BadLesson when a notebook holds results: somebody works in it, and building would write over it."""
-    worked_in = [path.name for path in sorted(notebooks.glob("*.ipynb")) if _has_results(path)]
+def refuse_to_lose_work(target: Path) -> None:
+    """Raise BadLesson when a notebook is neither what was built last nor what git has: somebody works in it."""
+    worked_in = [path.name for path in sorted((target / "notebooks").glob("*.ipynb")) if not _ours(target, path)]
     if worked_in:
         raise BadLesson(
-            f"{', '.join(worked_in)} in {notebooks.name}/ holds results, so somebody works in it; nothing was built.\n"
-            "→ Move it elsewhere, or clear its outputs in JupyterLab, then run this again. (make lab and make course never build over it.)"
+            f"{', '.join(worked_in)} in notebooks/ was changed since it was built, so somebody works in it; nothing was built.\n"
+            "→ Move it out of notebooks/, then run this again. (make lab and make course never build over it.)"
         )
 
 
-def _has_results(path: Path) -> bool:
+def _ours(target: Path, path: Path) -> bool:
+    """Whether a notebook is exactly what this tool wrote last, or what is committed."""
+    if _published(target).get(path.name) == sha256_of(path):
+        return True
+    committed = subprocess.run(["git", "show", f"HEAD:notebooks/{path.name}"], cwd=target, capture_output=True, check=False)
+    return committed.returncode == 0 and committed.stdout == path.read_bytes()
+
+
+def _published(target: Path) -> dict[str, str]:
+    """What was built last: {notebook: SHA-256}."""
     try:
-        cells = json.loads(path.read_text())["cells"]
-        return any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return True  # not ours to judge, so not ours to overwrite
+        found: dict[str, str] = json.loads((target / PUBLISHED).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def _release(target: Path) -> None:

@@ -76,8 +76,16 @@ def last_flag_wins(submission: Submission, points: float) -> Verdict:
         answer = record.facts["answer"]
         assert isinstance(answer, dict)
         found = visible.own_units(evidence, record)
+        built = record.exit_code == 0 and record.command[:2] == ["cmake", "--build"]
         code = {kind: elf.code(data, f"{kind}.so") for kind, data in visible.own_libraries(evidence, record).items()}
         return [
+            row(
+                "the build",
+                " ".join(record.command),
+                "cmake --build …, exit code 0",
+                "Run the cell that builds and the one that records again.",
+                ok=built,
+            ),
             *(
                 row(f"{kind}: -O in force", found[kind].optimisation, force, "Delete the build folder and build again.")
                 for kind, force in visible.BUILD_TYPES.items()

@@ -10,6 +10,7 @@ from labkit.pins import VLLM
 from labkit.records import Record
 from labkit.rows import Row, row
 
+OPS = {"cpu": "cpu_attention_with_kv_cache", "cuda": "reshape_and_cache_flash"}
 SLACK_SECONDS = 1.0  # the runner's clock starts before the script's and stops after it
 
 
@@ -25,7 +26,7 @@ def first_tokens(submission: Submission, points: float) -> Verdict:
         inside = sum(phases.values()) <= record.seconds + SLACK_SECONDS
         return [
             *_ran(record, "debug_test.py", [str(facts.max_tokens), facts.prompt]),
-            row("text", bool(facts.text), True, "Run the script again."),
+            row("text", bool(facts.text.strip()), True, "Run the script again."),
             row(
                 "order of time",
                 "in order" if ordered else "not in order",
@@ -77,7 +78,12 @@ def where_the_scheduler_lives(submission: Submission, points: float) -> Verdict:
         answer = evidence.record("inference-process-answer").facts["answer"]
         assert isinstance(answer, dict)
         counts = {mode: len(found.engine()) for mode, found in maps.items()}
-        family = all(p.parent in {q.pid for q in maps["on"].processes} for p in maps["on"].engine())
+        script = maps["on"].processes[0]
+        family = (
+            not script.name.startswith("VLLM::")
+            and all(p.parent != p.pid for p in maps["on"].engine())
+            and all(p.parent in {q.pid for q in maps["on"].processes} for p in maps["on"].engine())
+        )
         return [
             *_ran(record, "process_map.py", []),
             row(
@@ -118,6 +124,7 @@ def watch_the_scheduler(submission: Submission, points: float) -> Verdict:
         missed = [stop.symbol for stop, line in follow(map_of(record.lane), facts.frames) if line is None]
         return [
             *_ran(record, "spy.py", [str(facts.max_tokens), *facts.prompts, facts.op]),
+            row("op", facts.op, OPS[record.lane], "Run spy.py as the lesson does."),
             row("tokens generated", facts.generated, [facts.max_tokens] * 2, "Run spy.py again."),
             row("tokens scheduled per request", facts.per_request(), expected, "Append what *this* step schedules, once a step."),
             row("stops of the map that the stack misses", missed, [], "Run spy.py again; it takes the stack when the op is first called."),
@@ -134,7 +141,11 @@ def tokens_per_step(submission: Submission, points: float) -> Verdict:
         facts = read_facts(evidence.record("inference-steps"), Steps)
         answer = evidence.record("inference-steps-answer").facts["answer"]
         assert isinstance(answer, dict)
+        expected = [prompt + made - 1 for prompt, made in zip(facts.prompt_tokens, facts.generated, strict=True)]
         return [
+            row(
+                "tokens scheduled per request", facts.per_request(), expected, "Mend the spy first: the schedule does not fit the prompts."
+            ),
             row("STEPS", answer["steps"], len(facts.steps), "How many rows has the table? Requests share a step."),
             row("FIRST_STEP_TOKENS", answer["first"], sum(facts.steps[0].values()), "The first step takes both prompts: add them."),
             row(
@@ -156,6 +167,7 @@ def _ran(record: Record, script: str, arguments: list[str]) -> list[Row]:
         row("exit code", record.exit_code, 0, f"Run {script} again."),
         row("script", script in record.command, True, f"Run {script} with lab.run_for_json, as the lesson does."),
         row("facts that the command does not have", absent, [], f"Run {script} again and change neither record nor facts."),
+        row("lane", record.lane == "cuda", record.machine.gpu is not None, "Run the lesson again: lane and GPU of the record do not fit."),
         row("vLLM", vllm, VLLM, "Run the lesson with the course's vLLM: `make course` installs it."),
     ]
 

@@ -12,6 +12,7 @@ Model = TypeVar("Model", bound=Strict)
 Seconds = Annotated[float, Field(gt=0, lt=86_400)]
 Timestamp = Annotated[float, Field(ge=0, lt=1e9)]  # time.monotonic(): seconds since some boot
 Count = Annotated[int, Field(ge=1, le=100_000)]
+Line = Annotated[int, Field(ge=1, le=1_000_000)]
 Pid = Annotated[int, Field(ge=0, le=2**22)]  # pid_max of 64-bit Linux
 
 
@@ -63,13 +64,13 @@ class ProcessMap(Strict):
 class Steps(Strict):
     """Facts of the record inference-steps."""
 
-    prompts: list[str]
+    prompts: Annotated[list[str], Field(min_length=2, max_length=2)]
     prompt_tokens: Annotated[list[Count], Field(min_length=2, max_length=2)]
     max_tokens: Count
     generated: Annotated[list[Count], Field(min_length=2, max_length=2)]
     op: str
-    steps: Annotated[list[dict[str, Count]], Field(min_length=1, max_length=10_000)]
-    frames: Annotated[list[tuple[str, str, int]], Field(max_length=500)]
+    steps: Annotated[list[Annotated[dict[str, Count], Field(min_length=1, max_length=2)]], Field(min_length=1, max_length=1000)]
+    frames: Annotated[list[tuple[str, str, Line]], Field(max_length=500)]
 
     def per_request(self) -> list[int]:
         """Tokens scheduled over all steps, by request in the order of the prompts (vLLM numbers them from 0)."""

@@ -27,6 +27,7 @@ def read_the_doctor(submission: Submission, points: float) -> Verdict:
         true = {kind: sorted(name for name, state in rows if state == kind) for kind in ("missing", "wrong")}
         return [
             row("rows in the table", [name for name, _ in rows], list(visible.FACTS), "Run lab.doctor() again."),
+            row("states", sorted({state for _, state in rows} - {"ok", "missing", "wrong"}), [], "Run lab.doctor() again."),
             *(
                 row(f"facts that are {kind}", _names(answer[kind]), true[kind], "Compare with the column 'state', row by row.")
                 for kind in true

@@ -58,7 +58,7 @@ def where_the_scheduler_lives(evidence: Evidence) -> list[Row]:
     maps = evidence.record("inference-processes").facts
     answer = _answer(evidence, "inference-process-answer")
     counts = answer.get("processes")
-    good = isinstance(counts, dict) and set(counts) == {"on", "off"} and all(isinstance(n, int) for n in counts.values())
+    good = isinstance(counts, dict) and set(counts) == {"on", "off"} and all(type(n) is int for n in counts.values())
     return [
         still_about(evidence, "inference-process-answer", "inference-processes"),
         row("process maps", sorted(maps), ["off", "on"], "Run the cell that runs process_map.py twice."),

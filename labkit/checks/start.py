@@ -40,7 +40,7 @@ def read_an_exit_code(evidence: Evidence) -> list[Row]:
     """What gdb printed, and the exit code of the command that failed."""
     record = evidence.record("start-exit-code")
     a, b = 12 + pick(record.token, "first factor", 28), 41 + pick(record.token, "second factor", 58)
-    failing = "break-everything" in " ".join(record.command)
+    failing = record.command[:1] == ["gdb"] and record.command[-1:] == ["break-everything"]
     return [
         row(
             "gdb's answer",

@@ -209,6 +209,15 @@ def test_building_never_writes_over_a_notebook_that_somebody_works_in(tmp_path):
     mine = tmp_path / "notebooks" / "00_start_here.ipynb"
     mine.write_text(json.dumps({"cells": [{"cell_type": "code", "execution_count": 3, "outputs": [], "source": "X = 1"}]}))
     before = mine.read_bytes()
-    with pytest.raises(BadLesson, match=r"00_start_here\.ipynb .* holds results"):
+    with pytest.raises(BadLesson, match=r"00_start_here\.ipynb .* was changed since it was built"):
         build.build(tmp_path)
     assert mine.read_bytes() == before
+
+
+def test_a_build_may_be_built_over_and_a_solution_typed_since_may_not(tmp_path):
+    build.build(tmp_path)
+    build.build(tmp_path)
+    path = tmp_path / "notebooks" / "01_environment.ipynb"
+    path.write_text(path.read_text().replace("# YOUR CODE HERE", "TORCH = 5"))
+    with pytest.raises(BadLesson, match="01_environment"):
+        build.build(tmp_path)

