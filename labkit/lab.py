@@ -127,6 +127,16 @@ class Lab:
         self._recorder.write(record_id, run=run, files=files, facts=_as_json(record_id, facts or {}))
         show.text(f"Recorded: evidence/{record_id}.json")
 
+    def facts(self, record_id: str) -> dict[str, Any]:
+        """Return the facts of a record, so that a section can go on after a restart without running its tool again.
+
+        Raises LearnerMessage when the record is not there or damaged.
+        """
+        try:
+            return dict(self.evidence.record(record_id).facts)
+        except BadEvidence as bad:
+            raise LearnerMessage(str(bad), "Run the cell above that runs and records it.") from None
+
     def predict(self, record_id: str, prediction: Any) -> None:
         """Keep the learner's first answer to a question that the next cells answer. It is never marked wrong."""
         earlier = self._earlier(record_id)

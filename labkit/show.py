@@ -9,6 +9,7 @@ from labkit.doctor import Diagnosis
 from labkit.progress import Standing
 from labkit.rows import Row
 
+SHORT = 18  # characters
 STATE_WORDS = {"ok": "✓ ok", "missing": "– missing", "wrong": "✗ wrong"}
 
 
@@ -101,9 +102,14 @@ def as_html(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) ->
     """Return the table as HTML with a caption and header cells, every value escaped."""
     left = 'style="text-align:left;vertical-align:top;padding:0.25em 1em 0.25em 0.3em;line-height:1.3"'
     head = "".join(f'<th scope="col" {left}>{html.escape(cell)}</th>' for cell in header)
-    body = "".join("<tr>" + "".join(f"<td {left}>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(f"<td {_short(left, cell)}>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     caption = f'<caption style="caption-side:top;text-align:left;font-weight:bold">{html.escape(title)}</caption>'
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _short(style: str, cell: str) -> str:
+    """Keep a short cell, such as a state or a name, in one line."""
+    return style.replace('style="', 'style="white-space:nowrap;') if len(cell) <= SHORT else style
 
 
 def widget(controls: Any, plain: str, markup: str) -> None:

@@ -140,3 +140,10 @@ def test_validate_does_not_call_an_unsolved_exercise_a_success(lab, monkeypatch)
 def test_an_exercise_that_does_not_exist_is_a_message(lab):
     with pytest.raises(LearnerMessage, match="no exercise 'typo'"):
         lab.check("typo")
+
+
+def test_a_section_goes_on_from_the_record_after_a_restart(lab):
+    with pytest.raises(LearnerMessage, match="not there yet.*\n→ Run the cell above"):
+        lab.facts("lesson-run")
+    lab.record("lesson-run", facts={"n": 1})
+    assert lab.facts("lesson-run") == {"n": 1}
