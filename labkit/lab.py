@@ -204,7 +204,7 @@ class Lab:
         """Return vLLM's source tree in the version of this course, fetched once from the package index."""
         from labkit.sources import vllm_source
 
-        return vllm_source()
+        return vllm_source(show.text)
 
     def model(self, asked: str = "auto") -> Path | str:
         """Return the model to run: see labkit.model.resolve."""

@@ -17,6 +17,10 @@ class LearnerMessage(Exception):
         return [str(self)]
 
 
+def no_words(_: str) -> None:
+    """Where a caller wants no announcements."""
+
+
 def explain_os_error(error: OSError, doing: str) -> LearnerMessage:
     """Turn a failed file operation into a message; a full disk and a forbidden folder are named as such."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labkit import pins
-from labkit.messages import LearnerMessage, explain_os_error
+from labkit.messages import LearnerMessage, explain_os_error, no_words
 from labkit.paths import cache
 from labkit.recorder import sha256_of
 from labkit.runner import run
@@ -29,7 +29,7 @@ class Choice:
     reason: str
 
 
-def resolve(asked: str = "auto", say: Callable[[str], None] | None = None) -> Choice:
+def resolve(asked: str = "auto", say: Callable[[str], object] = no_words) -> Choice:
     """Return the model to run.
 
     "auto" is the packaged SmolLM2-135M, the same weights for every learner. A folder with a config.json is taken as it is. A
@@ -53,7 +53,7 @@ def resolve(asked: str = "auto", say: Callable[[str], None] | None = None) -> Ch
     )
 
 
-def packaged(say: Callable[[str], None] | None = None) -> Path:
+def packaged(say: Callable[[str], object] = no_words) -> Path:
     """Return the folder of the packaged model, converted on first use (about 25 s) and checked by hash on every use.
 
     `say` is told when a conversion begins, because that takes a while.
@@ -61,13 +61,9 @@ def packaged(say: Callable[[str], None] | None = None) -> Path:
     target = cache() / "models" / pins.MODEL.lower()
     with _one_at_a_time(target):
         if not intact(target):
-            (say or _silently)(f"Converting {pins.MODEL} once: about 25 s, 0.5 GB in {cache()}.")
+            say(f"Converting {pins.MODEL} once: about 25 s, 0.5 GB in {cache()}.")
             _convert(target)
     return target
-
-
-def _silently(_: str) -> None:
-    """Say nothing."""
 
 
 def intact(folder: Path) -> bool:

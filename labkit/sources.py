@@ -7,21 +7,24 @@ import ast
 import os
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 from labkit import pins
-from labkit.messages import LearnerMessage, explain_os_error
+from labkit.messages import LearnerMessage, explain_os_error, no_words
 from labkit.paths import cache
 from labkit.recorder import sha256_of
 
 
-def vllm_source() -> Path:
-    """Return the unpacked sdist of the pinned vLLM, fetched and checked by hash on first use (45 MB, 150 MB unpacked).
+def vllm_source(say: Callable[[str], object] = no_words) -> Path:
+    """Return the unpacked sdist of the pinned vLLM, fetched and checked by hash on first use (45 MB, 140 MB unpacked).
 
-    Raises LearnerMessage when the package index does not answer, the file is not the pinned one, or the disk is full.
+    `say` is told when that begins. Raises LearnerMessage when the package index does not answer, the file is not the pinned one,
+    or the disk is full.
     """
     tree = cache() / "src" / f"vllm-{pins.VLLM}"
     if not (tree / ".complete").is_file():
+        say(f"Fetching vLLM {pins.VLLM}'s source once: 45 MB, and 140 MB unpacked, in {cache()}.")
         archive = _archive()
         try:
             _unpack(archive, tree)
