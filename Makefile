@@ -3,7 +3,7 @@ PYTHON ?= python3# the Python that the set-up starts from; everything after it u
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup course test lab notebooks check clean grader
+.PHONY: help setup course test lab notebooks bundle check clean grader
 
 help: ## list these targets
 	@echo "Day 2: build vLLM, stop inside it, see where the time goes. Targets:"
@@ -32,6 +32,10 @@ lab: setup ## open the lessons in JupyterLab
 notebooks: setup ## build source/, release/ and notebooks/ from lessons/
 	@echo "notebooks: lessons/ -> source/ -> release/ -> notebooks/"
 	@$(VENV_PYTHON) -m tools.build
+
+bundle: setup ## pack the learner edition, without solutions and checks: build/day2-learner.zip
+	@echo "bundle: what learners need, and nothing else"
+	@$(VENV_PYTHON) -m tools.bundle
 
 check: setup ## check style, types, imports, notebooks and locks, without running anything slow
 	@echo "check: ruff"

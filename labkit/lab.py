@@ -1,7 +1,7 @@
 """The one object a lesson uses. It runs, records and draws; the commands in the cells stay the real ones."""
 
+import contextlib
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from labkit import show
+from labkit.answers import answered, as_json, plain
 from labkit.doctor import Diagnosis
 from labkit.evidence import BadEvidence, Evidence
 from labkit.lane import detect_lane
@@ -44,11 +45,23 @@ class Lab:
         remember(self.folder, {"learner": self.learner, "lane": lane if lane != "auto" else known.get("lane", "auto")})
         self.token = token_of(self.learner)
         self.evidence = Evidence(self.folder / "evidence", self.learner)
+        if (other := self._recorded_by()) not in ("", self.learner):
+            show.text(
+                f"The records here were made as {other!r}, not as {self.learner!r}: they do not count for you until you run the lessons again."
+            )
         self._recorder = Recorder(self.evidence.folder, self.learner, self.lane)
         self.scratch()
         if self.learner in COMMON_LOGINS:
             show.text(f"Your name here is {self.learner!r}, which others have too: write your own as LEARNER in 00_start_here.")
         show.text(f"{lesson} · learner {self.learner} · {self.lane}")
+
+    def _recorded_by(self) -> str:
+        """The learner of the first readable record, "" when there is none."""
+        everyone = Evidence(self.evidence.folder)
+        for record_id in everyone.ids():
+            with contextlib.suppress(BadEvidence):
+                return everyone.record(record_id).learner
+        return ""
 
     # What is this learner's own
 
@@ -121,10 +134,10 @@ class Lab:
         if run is not None and run.timed_out:
             show.text(f"Not recorded: {record_id}: the command ran into its time limit.")
             return
-        if not _answered(facts):
+        if not answered(facts):
             show.text(f"Nothing to record yet for {record_id}: fill in what is still `...`, then run this cell again.")
             return
-        self._recorder.write(record_id, run=run, files=files, facts=_as_json(record_id, facts or {}))
+        self._recorder.write(record_id, run=run, files=files, facts=as_json(record_id, facts or {}))
         show.text(f"Recorded: evidence/{record_id}.json")
 
     def facts(self, record_id: str) -> dict[str, Any]:
@@ -143,17 +156,17 @@ class Lab:
         if earlier is not None:
             show.text(f"Your prediction stands since you first made it: {earlier}")
             return
-        if not _answered(prediction):
+        if not answered(prediction):
             show.text("Commit yourself first: put your guess in place of `...` and run this cell. It is never marked.")
             return
         self.record(record_id, facts={"prediction": prediction})
 
     def compare(self, record_id: str, outcome: Any) -> None:
         """Set what happened beside what the learner predicted; an outcome that still holds `...` is left for later."""
-        if not _answered(outcome):
+        if not answered(outcome):
             return
         earlier = self._earlier(record_id)
-        show.text(f"You predicted {earlier}; it was {_plain(outcome)}." if earlier is not None else f"It was {_plain(outcome)}.")
+        show.text(f"You predicted {earlier}; it was {plain(outcome)}." if earlier is not None else f"It was {plain(outcome)}.")
 
     def _earlier(self, record_id: str) -> Any:
         try:
@@ -222,37 +235,3 @@ class Lab:
         except OSError as error:
             raise explain_os_error(error, f"writing {name}") from None
         return path
-
-
-def _answered(value: Any) -> bool:
-    """Whether no `...` is left anywhere inside."""
-    if value is ...:
-        return False
-    if isinstance(value, Mapping):
-        return all(map(_answered, value.values()))
-    if isinstance(value, list | tuple | set):
-        return all(map(_answered, value))
-    return True
-
-
-def _as_json(record_id: str, facts: Mapping[str, Any]) -> dict[str, JsonValue]:
-    try:
-        return {key: _plain(value) for key, value in facts.items()}
-    except (TypeError, ValueError) as error:
-        raise LearnerMessage(f"{record_id}: {error}.", "Use finite numbers, text, lists, sets and dictionaries.") from None
-
-
-def _plain(value: Any) -> JsonValue:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} cannot be kept as an answer")
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted((_plain(item) for item in value), key=repr)
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"a {type(value).__name__} cannot be kept as an answer")

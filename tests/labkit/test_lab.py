@@ -105,6 +105,7 @@ def test_a_command_that_later_cells_need_stops_with_its_last_line(lab):
 def test_evidence_of_another_learner_is_not_taken_for_ones_own(lab, tmp_path, capsys):
     lab.answer("start-grading-quiz", {"b"})
     other = Lab("00_start_here", learner="bob", lane="cpu", folder=tmp_path)
+    assert "made as 'ada', not as 'bob'" in capsys.readouterr().out
     other.check("start-what_is_graded")
     assert "recorded by 'ada'" in capsys.readouterr().out
 
