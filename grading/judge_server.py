@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from grading.forked import Ended, run_forked
 from grading.limits import CheckLimits
-from grading.registry import OUR_CHECKS, Check, load_checks
+from grading.registry import OUR_CHECKS, Check, learner_line, load_checks
 from grading.submission import Submission
 from grading.verdict import Verdict, from_bad_evidence, not_judged
 from labkit.evidence import BadEvidence
@@ -88,7 +88,8 @@ def _judged(check: Check, request: Request) -> bytes:
     except Exception as error:
         verdict = not_judged(f"The check of this exercise stopped with {type(error).__name__} inside the grader.")
         fault = traceback.format_exc()[-4000:]
-    return json.dumps({"verdict": Verdict.model_validate(verdict).model_dump(), "fault": fault}).encode()
+    told = Verdict.model_validate(verdict).model_copy(update={"goal": learner_line(check)})
+    return json.dumps({"verdict": told.model_dump(), "fault": fault}).encode()
 
 
 def _validated(ended: Ended, request: Request) -> bytes:

@@ -25,6 +25,7 @@ class Verdict(Strict):
     seen: Line
     expected: Line
     next_step: Line = ""
+    goal: Line = ""  # what the exercise is about, in a line: the check's docstring; the judge fills it in
 
 
 def failed(seen: str, expected: str, next_step: str) -> Verdict:

