@@ -34,7 +34,7 @@ class LiveTail:
         """Leave the last lines and how the command ended."""
         if not self._enabled:
             return
-        more = f"… {len(lines) - TAIL_LINES} lines before these are in {_near(log)}\n" if len(lines) > TAIL_LINES else ""
+        more = f"… the end of {len(lines)} lines; all of them are in {_near(log)}\n" if len(lines) > TAIL_LINES else ""
         self._show(f"$ {self._title}\n{more}{_last(lines)}[{ending(exit_code, timeout)}, {seconds:.1f} s]")
 
     def _show(self, text: str) -> None:

@@ -19,12 +19,13 @@ import psutil
 from labkit.live import LiveTail
 from labkit.messages import LearnerMessage, explain_os_error
 
+KEPT_LINES = 20_000
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished command. `output` is standard output and error together; `log` holds the same on disk.
+    """A finished command. `output` is standard output and error together, the last 20,000 lines of it; `log` holds all on disk.
 
     `exit_code` is what the process returned, negative for the signal that ended it, as in `subprocess`.
     """
@@ -76,7 +77,7 @@ def _supervise(
     arguments: tuple[str, ...], stream: IO[str], log: Path, cwd: Path | None, env: dict[str, str], timeout: float, tail: LiveTail
 ) -> Run:
     process = _start(arguments, cwd, env)
-    began, kept, timed_out = time.monotonic(), deque[str](maxlen=20_000), False
+    began, kept, timed_out = time.monotonic(), deque[str](maxlen=KEPT_LINES), False
     try:
         for line in _lines(process, began + timeout):
             if line:

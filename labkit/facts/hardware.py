@@ -7,7 +7,7 @@ from labkit.sandboxing import find_bwrap, probe_command
 from labkit.system import System
 
 RAM_FLOOR_GIB = 8  # one engine with SmolLM2-135M in float32 and a 1 GiB KV cache, JupyterLab beside it
-DISK_FLOOR_GIB = 6  # model 0.5, sdist 0.3 unpacked, overlays and builds of lesson 02
+DISK_FLOOR_GIB = 6  # model 0.5, sdist 0.2, overlays and builds of lesson 02
 
 
 def ram(system: System) -> Finding:
