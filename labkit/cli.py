@@ -80,6 +80,40 @@ def submit(
 
 
 @app.command()
+def build(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the forecast and the commands, and start nothing")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="without GitHub: for targets that need nothing from there, such as spinloop")
+    ] = False,
+    target: Annotated[list[str] | None, typer.Option(help="a CMake target; all large ones of this lane when left out")] = None,
+    lane: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    notebooks: Notebooks = NOTEBOOKS,
+) -> None:
+    """Build vLLM from the lessons' source tree: forecast first, then compile and install into the tree. Goes on where it was stopped."""
+    from labkit.build.run import build as run_build
+    from labkit.build.run import make_plan, show_plan
+    from labkit.lane import detect_lane
+
+    plan = make_plan(notebooks / "work", detect_lane(lane), target or [], offline=offline)
+    show_plan(plan)
+    if not dry_run:
+        run_build(plan)
+
+
+@app.command()
+def explain(log: Annotated[Path, typer.Argument(help="the log of a failed build")]) -> None:
+    """Read a failed build's log: the causes that it shows, the line of each, and what to do."""
+    from labkit.build.failures import explain as causes
+    from labkit.build.failures import show_findings
+
+    try:
+        text = log.read_text(errors="replace")
+    except OSError as error:
+        raise LearnerMessage(f"{log} cannot be read: {error.strerror}.", "Give the path of a build's log.") from None
+    show_findings(causes(text))
+
+
+@app.command()
 def prepare() -> None:
     """Fetch and make what the lessons need once: vLLM's source tree and the converted model."""
     from labkit.model import packaged

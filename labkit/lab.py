@@ -120,11 +120,15 @@ class Lab:
         return done, json.loads(target.read_text())
 
     def _failed(self, done: Run, timeout: float, consequence: str) -> LearnerMessage:
+        from labkit.build.failures import explain
+
         how = ending(done.exit_code, timeout if done.timed_out else None)
         last = "".join(f"    {line}\n" for line in tail(done.output, FAILURE_LINES))
+        known = explain(done.output)
+        advice = f"{known[0].cause} {known[0].fix}" if known else "Is a program missing? `labkit doctor` looks."
         return LearnerMessage(
             f"`{' '.join(done.command[:2])} …`: {how}{consequence}. It said last:\n{last}",
-            f"Everything it said is in {done.log.relative_to(self.folder)}. Is a program missing? `labkit doctor` looks.",
+            f"{advice} Everything it said is in {done.log.relative_to(self.folder)}.",
         )
 
     def record(

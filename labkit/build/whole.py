@@ -1,0 +1,60 @@
+"""The whole build, in figures: a forecast calibrated on this machine, a sample of it built for real, and what ninja wrote down."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from labkit.build import ninja
+from labkit.build.costs import Costs, unit_costs
+from labkit.build.forecast import Forecast, forecast, schedule, this_machine, units_of
+from labkit.build.timeline import plot_timeline
+from labkit.lane import LaneName
+from labkit.learner import pick
+
+TARGETS: Mapping[LaneName, tuple[str, ...]] = {"cpu": ("_C", "_C_AVX512", "_C_AVX2", "dnnl_ext"), "cuda": ("_C_stable_libtorch",)}
+SAMPLE_TARGET: Mapping[LaneName, str] = {"cpu": "_C", "cuda": "_C_stable_libtorch"}
+SAMPLES: Mapping[LaneName, tuple[str, ...]] = {  # units of 5 to 40 s; each learner builds two of them
+    "cpu": ("csrc/cpu/activation.cpp", "csrc/cpu/layernorm.cpp", "csrc/cpu/mla_decode.cpp", "csrc/cpu/pos_encoding.cpp", "csrc/cpu/spec_decode_utils.cpp"),
+    "cuda": ("csrc/activation_kernels.cu", "csrc/cache_kernels.cu", "csrc/layernorm_quant_kernels.cu", "csrc/pos_encoding_kernels.cu", "csrc/sampler.cu"),
+}  # fmt: skip
+
+
+def forecast_of(build: Path, targets: Sequence[str], lane: LaneName) -> Forecast:
+    """Forecast CMake targets from a configured build folder; what was compiled in it before calibrates the costs.
+
+    Raises LearnerMessage when the folder is not configured or has no such target.
+    """
+    return forecast(units_of(build, targets), this_machine(build), calibrated(build, lane))
+
+
+def calibrated(build: Path, lane: LaneName) -> Costs:
+    """Return the lane's costs, scaled by the longest unit that this folder's ninja log knows, when its cost was measured, too."""
+    costs = unit_costs(lane)
+    log = ninja.read_log(build) if (build / ".ninja_log").is_file() else []
+    known = [(parts[1], edge.seconds) for edge in ninja.slowest(log, len(log)) if (parts := ninja.split_object(edge.output))]
+    source, seconds = next(((source, s) for source, s in known if source in costs.units and s >= 1), ("", 0.0))
+    return costs.calibrate(source, seconds) if source else costs
+
+
+def sample_objects(build: Path, lane: LaneName, token: str) -> list[str]:
+    """Return two object files of the large target for this learner to build. Raises LearnerMessage when the target is not configured."""
+    known = {unit.source for unit in units_of(build, [SAMPLE_TARGET[lane]])}
+    choice = [source for source in SAMPLES[lane] if source in known]
+    first = choice.pop(pick(token, "sample 1", len(choice)))
+    second = choice.pop(pick(token, "sample 2", len(choice)))
+    return [f"CMakeFiles/{SAMPLE_TARGET[lane]}.dir/{source}.o" for source in (first, second)]
+
+
+def expected_seconds(objects: Sequence[str], costs: Costs, jobs: int) -> float:
+    """Return the forecast wall time of some object files, in seconds."""
+    sources = [parts[1] for parts in map(ninja.split_object, objects) if parts]
+    return schedule([costs.of(source).cpu_s for source in sources], jobs)
+
+
+def measured(build: Path, objects: Sequence[str]) -> dict[str, Any]:
+    """Draw what ninja wrote down about some objects, and return it as facts: (file, start, end) in seconds, and the wall time."""
+    wanted = set(objects)
+    edges = [edge for edge in ninja.read_log(build) if edge.output in wanted]
+    plot_timeline(edges)
+    named = [[PurePosixPath(edge.output).name.removesuffix(".o"), round(edge.start_s, 2), round(edge.end_s, 2)] for edge in edges]
+    return {"edges": named, "wall_s": round(ninja.wall_seconds(edges), 2)}

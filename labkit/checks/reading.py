@@ -1,0 +1,29 @@
+"""How checks read what a record may hold in any shape: the wrong shape counts as nothing."""
+
+from typing import Any
+
+from labkit.evidence import BadEvidence, Evidence
+from labkit.records import Record
+
+
+def answer_of(evidence: Evidence, record_id: str) -> dict[str, Any]:
+    """Return an answer that should be a dictionary, {} when it is something else. Raises BadEvidence when there is none."""
+    return mapping(evidence.record(record_id).facts.get("answer"))
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """Return a dictionary as it is, anything else as {}."""
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def own_library(evidence: Evidence, record: Record) -> tuple[bytes, str]:
+    """Return the bytes and the name of the one file that a record keeps. Raises BadEvidence."""
+    if len(record.files) != 1:
+        raise BadEvidence(f"{record.id}.json: {len(record.files)} files. Expected one library. Run the cell that records it again.")
+    kept = record.files[0]
+    return evidence.file(kept), kept.path.rpartition(f"{record.id}.")[2]
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
