@@ -22,7 +22,8 @@ def load_checks(package: str = OUR_CHECKS) -> Mapping[str, Check]:
     checks: dict[str, Check] = {}
     for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
         module = importlib.import_module(f"{package}.{found.name}")
-        checks |= {f"{found.name}-{check.__name__}": check for check in _listed(module)}
+        lesson = getattr(module, "LESSON", found.name)  # a lesson's checks may fill more than one module
+        checks |= {f"{lesson}-{check.__name__}": check for check in _listed(module)}
     return checks
 
 

@@ -130,3 +130,7 @@ def main() -> None:
     except LearnerMessage as message:
         typer.echo(str(message), err=True)
         raise SystemExit(2) from None
+
+
+if __name__ == "__main__":  # python -m labkit.cli, where the course is not installed
+    main()

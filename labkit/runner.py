@@ -37,6 +37,9 @@ class Run:
     log: Path
     timed_out: bool = False
 
+    def _ipython_display_(self) -> None:
+        """A run as a cell's last value shows nothing: its output is in the cell already."""
+
     @property
     def ok(self) -> bool:
         """Whether the command ended with exit code 0."""

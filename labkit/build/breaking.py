@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from labkit.build.hook import FUNCTIONS
 from labkit.build.tree import cmake_settings
 from labkit.lane import Lane
+from labkit.live import tail
 
+KEPT = 80  # lines of a log
 TOO_LITTLE = 400 * 1024 * 1024  # bytes of address space: a C++ file with torch's headers wants 1.5 GB
 
 
@@ -29,7 +32,7 @@ def attempts(tree: Path, folder: Path, release: Path, lane: Lane, hook: Path) ->
     made: dict[str, Callable[[Path], Attempt]] = {
         "no_ninja": lambda to: Attempt([_only(to, "cmake"), *plain[1:], "-G", "Ninja", "-B", str(to), *offline], {"PATH": str(to / "bin")}),
         "wrong_torch": lambda to: Attempt([*plain, "-G", "Ninja", "-B", str(to), *offline, f"-DVLLM_PYTHON_EXECUTABLE={_bare_python(to)}"], {"PYTHONPATH": ""}),
-        "no_network": lambda to: Attempt([*plain, "-G", "Ninja", "-B", str(to)], {"https_proxy": "http://127.0.0.1:9", "GIT_TERMINAL_PROMPT": "0"}),
+        "no_network": lambda to: Attempt([*plain, "-G", "Ninja", "-B", str(to), f"-DCMAKE_PROJECT_vllm_extensions_INCLUDE={FUNCTIONS}"], {"https_proxy": "http://127.0.0.1:9", "GIT_TERMINAL_PROMPT": "0"}),
         "bad_build_type": lambda to: Attempt([*plain, "-G", "Ninja", "-B", str(to), *offline, "-DCMAKE_BUILD_TYPE=debug"], {}),
         "out_of_memory": lambda _: Attempt(["prlimit", f"--as={TOO_LITTLE}", "ninja", "-C", str(release), _an_object(release)], {}),
     }  # fmt: skip
@@ -63,6 +66,6 @@ def _an_object(release: Path) -> str:
 
 
 def telling(output: str) -> str:
-    """Return the part of a failed build's output that a reader needs: no long commands, and at most forty lines."""
-    lines = [line[:200] for line in output.splitlines() if line.strip() and " -isystem " not in line]
-    return "\n".join(lines if len(lines) <= 40 else [*lines[:15], "…", *lines[-24:]])
+    """Return the part of a failed build's output that a reader needs: no long commands, no colours, the first and the last lines."""
+    lines = [line[:160] for line in tail(output, len(output)) if " -isystem " not in line]
+    return "\n".join(lines if len(lines) <= KEPT else [*lines[: KEPT // 2], "…", *lines[-KEPT // 2 :]])

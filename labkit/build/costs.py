@@ -51,7 +51,9 @@ class Costs:
     object_mib: Mapping[str, float]  # mean size of an object file, by kind
     where: str
     scale: float = 1.0
-    calibration: str = "Not calibrated: these are the reference machine's seconds. Compile one unit here and call calibrate."
+    calibration: str = (
+        "These are the reference machine's seconds: nothing was compiled in this folder yet that would tell how fast yours is."
+    )
 
     def calibrate(self, source: str, cpu_s: float) -> "Costs":
         """Return costs scaled to this machine by one unit that took `cpu_s` CPU seconds (user + system) to compile here, with the same flags.

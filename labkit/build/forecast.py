@@ -134,7 +134,7 @@ def _measured(units: Sequence[Unit], guessed: Sequence[Unit], costs: Costs, extr
     if guessed:
         kinds = Counter(kind(unit.source) for unit in guessed)
         each = "; ".join(f"{count} of kind {name} ({costs.of(_one(guessed, name)).cpu_s:.0f} s)" for name, count in kinds.items())
-        named = some(unit.source for unit in guessed)
+        named = some({unit.source for unit in guessed})
         said.append(f"{len(guessed)} were not ({named}) and got the median time and the largest memory of their kind: {each}.")
     return [*said, costs.calibration, *(f"{e.name}: {e.units} units from outside vLLM. {e.basis}" for e in extras)]
 

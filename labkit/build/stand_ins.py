@@ -5,6 +5,7 @@ names are read from vLLM's own CMake files, so a new dependency needs no new lin
 """
 
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -15,9 +16,12 @@ _GENERATOR = re.compile(r"set\((\w+_GEN_SCRIPT)\s+\$\{CMAKE_CURRENT_SOURCE_DIR\}
 
 
 def stand_ins(tree: Path, folder: Path) -> str:
-    """Make the stand-ins in `folder` and return the CMake text that puts them in place. Code generators are skipped, too."""
+    """Make the stand-ins in `folder` and return the CMake text that puts them in place.
+
+    A project whose *_SRC_DIR variable the environment sets is taken from there. Without CUTLASS, code generators are skipped, too.
+    """
     text = "\n".join(path.read_text() for path in [tree / "CMakeLists.txt", *sorted(tree.glob("cmake/**/*.cmake"))])
-    projects = sorted(set(_DECLARED.findall(text)) - {"name"})
+    projects = sorted(set(_DECLARED.findall(text)) - {"name"} - _brought(text))
     for project in projects:
         (folder / project.lower()).mkdir(parents=True, exist_ok=True)
     for project, name in _NAMED_FILE.findall(text):
@@ -26,14 +30,33 @@ def stand_ins(tree: Path, folder: Path) -> str:
             (home / name).touch()
     places = [f'set(FETCHCONTENT_SOURCE_DIR_{name.upper()} "{folder / name.lower()}" CACHE PATH "")' for name in projects]
     places += [f'set(ENV{{FETCHCONTENT_SOURCE_DIR_{name.upper()}}} "{folder / name.lower()}")' for name in projects if name == "oneDNN"]
-    return "\n".join([*places, *_variables(text, projects, folder), *_skipped_generators(text, tree)])
+    skipped = _skipped_generators(text, tree) if "cutlass" in projects else []
+    return "\n".join([*places, *_variables(text, projects, folder), *skipped])
+
+
+def _brought(text: str) -> set[str]:
+    """The projects that the environment names a folder for, such as VLLM_CUTLASS_SRC_DIR for cutlass."""
+    projects = {_short(name): name for name in _DECLARED.findall(text)}
+    return {
+        projects[name]
+        for variable in _SOURCE_VARIABLE.findall(text)
+        if variable in os.environ and (name := _project_of(variable)) in projects
+    }
+
+
+def _short(name: str) -> str:
+    return re.sub(r"\W|_", "", name).upper()
+
+
+def _project_of(variable: str) -> str:
+    """FLASH_MLA_SRC_DIR and VLLM_CUTLASS_SRC_DIR belong to the projects that `_short` calls FLASHMLA and CUTLASS."""
+    return _short(variable.removesuffix("_SRC_DIR").removeprefix("VLLM_"))
 
 
 def _variables(text: str, projects: list[str], folder: Path) -> list[str]:
     """Two projects are looked for through an environment variable alone: QUTLASS_SRC_DIR belongs to the project qutlass, and so on."""
-    by_name = {re.sub(r"\W|_", "", name).upper(): name for name in projects}
-    found = sorted(set(_SOURCE_VARIABLE.findall(text)))
-    matched = {variable: by_name.get(variable.removesuffix("_SRC_DIR").removeprefix("VLLM_").replace("_", "")) for variable in found}
+    by_name = {_short(name): name for name in projects}
+    matched = {variable: by_name.get(_project_of(variable)) for variable in sorted(set(_SOURCE_VARIABLE.findall(text)))}
     needed = {variable: name for variable, name in matched.items() if name and re.search(rf"FetchContent_Populate\(\s*{name}\s*\n", text)}
     return [f'set(ENV{{{variable}}} "{folder / name.lower()}")' for variable, name in needed.items()]
 

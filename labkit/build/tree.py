@@ -82,7 +82,7 @@ def check_compiler() -> str:
 
 
 def cmake_settings(build_type: str, lane: Lane) -> list[str]:
-    """Return the settings that vLLM's setup.py passes to CMake, too (setup.py:cmake_build_ext.configure)."""
+    """Return the settings that vLLM's setup.py passes to CMake, too, $CMAKE_ARGS included (setup.py:cmake_build_ext.configure)."""
     nvcc = shutil.which("nvcc", path=os.pathsep.join([f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin", os.environ.get("PATH", "")]))
     compiler = [f"-DCMAKE_CUDA_COMPILER={nvcc}"] if lane.name == "cuda" and nvcc else []
     return [

@@ -2,15 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from labkit import show
 from labkit.inspect_elf import inspect
 from labkit.lane import LaneName
-
-_BOUND = re.compile(r"^binding file (\S+) to (\S+): normal symbol `(\S+)'$")
-_REGISTERED = re.compile(r"^CUDA: registered at (\S+?):\d+\b")
 
 
 def facts(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,16 +17,9 @@ def facts(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def said(run: Mapping[str, Any]) -> list[str]:
-    """Return what the witnesses said: the linker's lines, then the dispatcher's registrations for CPU and CUDA, folders left out."""
-    registered = [line for line in run["dispatcher"] if re.match(r"(CPU|CUDA)( \(inactive\))?: registered", line)]
-    return [*run["linker"], *(re.sub(r"/\S*/", "", line)[:300] for line in registered)]
-
-
-def provider(run: Mapping[str, Any], lane: LaneName) -> str | None:
-    """Return the name of the file that provides the function: where ld.so bound it (CPU), or whose registration is active (CUDA)."""
-    pattern, group = (_BOUND, 2) if lane == "cpu" else (_REGISTERED, 1)
-    matches = [found for line in run.get("said") or said(run) if (found := pattern.match(line))]
-    return PurePosixPath(matches[-1][group]).name if matches else None
+    """Return what the witnesses said: the linker's lines, then the dispatcher's registrations, folders left out."""
+    registered = [line for line in run["dispatcher"] if re.match(r"(debug|CPU|CUDA)( \(inactive\))?: registered", line)]
+    return [*run.get("linker", ()), *(re.sub(r"/\S*/", "", line)[:300] for line in registered)]
 
 
 def show_runs(runs: Mapping[str, Mapping[str, Any]], lane: LaneName) -> None:

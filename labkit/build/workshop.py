@@ -1,7 +1,9 @@
 """What lesson 02 works with: the learner's source tree, its overlays, and tables of what they are. The commands stay in the lesson."""
 
 import dataclasses
+import difflib
 import shutil
+import site
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,13 +25,15 @@ from labkit.build.overlay import DEFAULTS, Options, Overlay, plan
 from labkit.build.stages import show_stages, stages
 from labkit.build.tree import original, wheel_folder, working_tree
 from labkit.build.wheel import fetch_wheel
-from labkit.checks.build import overlay_rows
+from labkit.checks.build import overlay_rows, provider
 from labkit.checks.build_steps import builder_of, letters
 from labkit.inspect_elf import inspect, where
 from labkit.lab import Lab
 from labkit.messages import LearnerMessage, explain_os_error
+from labkit.runner import Run
 
 MIB = 1024 * 1024
+MAX_LINES = 2000  # of a function that reports each of its calls
 
 
 class Workshop:
@@ -72,16 +76,17 @@ class Workshop:
             function, tree=self.tree, folder=self.lab.folder / "work" / "overlays", lane=self.lab.lane,
             soname=self.lab.symbol, build_type=build_type, options=options,
         )  # fmt: skip
-        site = made.site
+        self.restore(made)
+        found = made.site
         rows = [
-            ("function", site.function),
-            ("defined in", f"{site.source}:{site.line}"),
-            ("vLLM's CMake target", site.target),
-            ("in the installed library", site.wheel_library.name),
-            ("name to the linker" if site.symbols else "name to torch", ", ".join(site.symbols) or self.operator(made)),
+            ("function", found.function),
+            ("defined in", f"{found.source}:{found.line}"),
+            ("vLLM's CMake target", found.target),
+            ("in the installed library", found.wheel_library.name),
+            ("name to the linker" if found.symbols else "name to torch", ", ".join(found.symbols) or self.operator(made)),
             ("build folder", str(made.build.relative_to(self.lab.folder))),
         ]
-        show.table(f"Overlay of {site.function}, {build_type}", ("what", "where"), rows)
+        show.table(f"Overlay of {found.function}, {build_type}", ("what", "where"), rows)
         return made
 
     def verify(self, overlay: Overlay) -> None:
@@ -115,7 +120,7 @@ class Workshop:
 
     def provider(self, run: Mapping[str, Any]) -> str | None:
         """Return the name of the file that provided the function in a run."""
-        return witness.provider(run, self.lab.lane.name)
+        return provider(witness.facts(run), self.lab.lane.name)
 
     # Editing
 
@@ -133,12 +138,26 @@ class Workshop:
             overlay.source.write_text(text[:start] + "\n" + statements.strip("\n") + "\n" + text[start:])
         except OSError as error:
             raise explain_os_error(error, f"changing {overlay.source.name}") from None
-        self.lab.run(["diff", "--unified=1", str(original(overlay.site.source)), str(overlay.source)], log="edit")
+        before = original(overlay.site.source).read_text().splitlines(keepends=True)
+        change = difflib.unified_diff(before, overlay.source.read_text().splitlines(keepends=True), "as vLLM ships it", "yours", n=1)
+        show.text("".join(change))
+
+    def edit_facts(self, overlay: Overlay, run: Mapping[str, Any], rebuilt: Run) -> dict[str, Any]:
+        """Return what a record says of an edited overlay: the run with its own lines, and how long the rebuild took."""
+        lines = {"lines": list(run["lines"])[:MAX_LINES]}
+        return {**self.facts(overlay), "run": {**witness.facts(run), **lines}, "rebuild_s": round(rebuilt.seconds, 1)}
 
     def restore(self, overlay: Overlay) -> None:
-        """Put the source file back as vLLM ships it."""
-        shutil.copyfile(original(overlay.site.source), overlay.source)
-        show.text(f"{overlay.site.source} is again as vLLM ships it.")
+        """Put the source file back as vLLM ships it; a changed one is kept beside it as `<name>.yours`."""
+        shipped = original(overlay.site.source)
+        if overlay.source.read_bytes() == shipped.read_bytes():
+            return
+        try:
+            shutil.copyfile(overlay.source, overlay.source.with_name(f"{overlay.source.name}.yours"))
+            shutil.copyfile(shipped, overlay.source)
+        except OSError as error:
+            raise explain_os_error(error, f"restoring {overlay.source.name}") from None
+        show.text(f"{overlay.site.source} is as vLLM ships it again; your version of it is kept as {overlay.source.name}.yours.")
 
     def _original(self, overlay: Overlay) -> tuple[str, int]:
         """The source file as vLLM ships it, and where the function's body begins in it."""
@@ -156,6 +175,11 @@ class Workshop:
     def wheel(self) -> Path:
         """The folder of the installed vLLM."""
         return wheel_folder(self.lab.lane)
+
+    @property
+    def packages(self) -> list[str]:
+        """The folders that the course's own packages are in, for an environment that should find them, too."""
+        return [str(self.wheel.parent), *(folder for folder in site.getsitepackages() if folder != str(self.wheel.parent))]
 
     def wheel_file(self) -> Path:
         """Return the wheel that the installed vLLM came from, fetched once more as a file. Raises LearnerMessage when that fails."""
@@ -210,7 +234,7 @@ class Workshop:
         for letter, cause in letters(self.lab.token).items():
             done = self.lab.run(tries[cause].command, env=tries[cause].environment, quiet=True, timeout=300, log=f"broken-{letter}")
             logs[letter] = telling(done.output)
-            show.text(f"--- build {letter}: exit code {done.exit_code} ---\n{logs[letter]}\n")
+            show.folded(f"Build {letter}: exit code {done.exit_code}. Open to read its log.", str(logs[letter]))
         self.lab.record("build-failures", facts={"logs": logs})
         return {"logs": logs}
 

@@ -1,5 +1,6 @@
 """Visible checks of lesson 02_source_build: what gdb can show, and overlays."""
 
+import re
 from typing import Any
 
 from labkit.checks import build_steps
@@ -13,6 +14,10 @@ from labkit.rows import Row, VisibleCheck, row, still_about
 VARIANTS = ("names", "lines", "names", "exports")  # plain, debug, strip-debug, stripped: as the lesson's third hint says
 SHOWS = ("lines", "names", "exports", "nothing")
 TOKENS = 10
+_PROVIDES = {
+    "cpu": re.compile(r"binding file \S+ to (\S+): normal symbol `\S+'$"),
+    "cuda": re.compile(r"CUDA: registered at (\S+?):\d+ "),
+}
 TREE = "/vllm-"  # overlay.cmake maps the learner's tree to this name
 
 
@@ -107,6 +112,13 @@ def active(evidence: Evidence) -> list[Row]:
         row("WITHOUT and WITH", sorted(given), ["with", "without"], "Fill in both.", ok=all(isinstance(given.get(w), str) for w in ("with", "without"))),
         still_about(evidence, "build-active-answer", "build-active"),
     ]  # fmt: skip
+
+
+def provider(run: dict[str, Any], lane: str) -> str | None:
+    """Return the name of the file that provided the function: where ld.so bound it (CPU), or whose registration is active (CUDA)."""
+    lines = run.get("said")
+    found = [match[1] for line in (lines if isinstance(lines, list) else []) if (match := _PROVIDES[lane].match(str(line)))]
+    return found[-1] if found else None
 
 
 def edit(evidence: Evidence) -> list[Row]:

@@ -1,0 +1,124 @@
+"""Hidden checks of the second half of lesson 02_source_build: one target, the whole build, and how builds fail."""
+
+import math
+
+from grading.checks.combine import both
+from grading.submission import Submission
+from grading.verdict import Verdict
+from labkit.checks import build_steps as visible
+from labkit.checks.reading import answer_of, is_number, own_library
+from labkit.overlay_elf import read_overlay
+from labkit.rows import Row, row
+
+LESSON = "build"
+STAGES = {  # question: (stage, where to look in vLLM 0.32.0)
+    "flags": ("CMake", "setup.py passes a build type on, and CMake knows what it means"),
+    "jobs": ("setup.py", "setup.py:cmake_build_ext.compute_num_jobs"),
+    "rebuild": ("ninja", "it compares times and commands with .ninja_log"),
+    "sources": ("CMake", "define_extension_target( … SOURCES … ) in CMakeLists.txt and cmake/cpu_extension.cmake"),
+}
+TELLS = {  # cause: text that its log must have
+    "bad_build_type": "Build type: debug",
+    "no_network": "clone",
+    "no_ninja": "Ninja",
+    "out_of_memory": "memory",
+    "wrong_torch": "torch",
+}
+SMALLEST = {"cpu": 50, "cuda": 60}  # units of the large targets of vLLM 0.32.0, generously below
+NEAR = 0.02  # share of a number: answers may be rounded
+NEAR_RATIO = 0.06  # two digits of a ratio
+
+
+def who_does_what(submission: Submission, points: float) -> Verdict:
+    """You know which stage of a build decides what."""
+    evidence = submission.evidence
+
+    def hidden() -> list[Row]:
+        given = answer_of(evidence, "build-stages")
+        return [row(question, given[question], stage, f"Look again: {why}.") for question, (stage, why) in STAGES.items()]
+
+    return both(visible.who_does_what(evidence), hidden, points)
+
+
+def target(submission: Submission, points: float) -> Verdict:
+    """The library that Python loads from your tree is the one that you built in Debug."""
+    evidence = submission.evidence
+
+    def hidden() -> list[Row]:
+        record = evidence.record("build-target")
+        found = read_overlay(*own_library(evidence, record))
+        module = visible.MODULE[record.lane]
+        sources = [unit for unit in found.units if unit.source.endswith(visible.SOURCE[record.lane])]
+        entry = f"PyInit_{module}"
+        return [
+            row("compiled from", [unit.source.rpartition("/")[2] for unit in found.units], visible.SOURCE[record.lane], "Build the lesson's target.", ok=bool(sources)),
+            row("-O in force", [unit.optimisation for unit in sources], ["-O0"], "Build it with your preset, in Debug."),
+            row("location lists", found.has_location_lists, False, "Only an optimiser writes them: build it in Debug."),
+            row("what Python calls", entry if any(entry in unit.functions for unit in found.units) else "not there", entry, "Build the lesson's target."),
+        ]  # fmt: skip
+
+    return both(visible.target(evidence), hidden, points)
+
+
+def forecast(submission: Submission, points: float) -> Verdict:
+    """You size a build by memory as well as by cores, and know what parallel jobs save."""
+    evidence = submission.evidence
+
+    def hidden() -> list[Row]:
+        record, given = evidence.record("build-forecast"), answer_of(evidence, "build-forecast-answer")
+        units, minutes, peak = (_number(record.facts.get(name)) for name in ("units", "cpu_minutes", "peak_mib"))
+        cores, gib = visible.builder_of(record.token)
+        jobs = max(1, min(cores, int(gib * 1024 // peak))) if peak >= 1 else 0
+        least = SMALLEST[record.lane]
+        return [
+            row("units in the forecast", units, f"at least {least}", "Run the forecast's cell again.", ok=units >= least and peak >= 1),
+            row("MAX_JOBS", given["max_jobs"], jobs, f"{cores} cores, {gib} GiB, {peak:,.0f} MiB for the largest job: which is the limit?"),
+            row("HOURS_ONE_JOB", given["hours_one_job"], round(minutes / 60, 2), "CPU time is the time of one core.",
+                ok=math.isclose(given["hours_one_job"], minutes / 60, rel_tol=NEAR, abs_tol=0.005)),
+        ]  # fmt: skip
+
+    return both(visible.forecast(evidence), hidden, points)
+
+
+def timeline(submission: Submission, points: float) -> Verdict:
+    """You read what ninja wrote down, and compared it with the forecast."""
+    evidence = submission.evidence
+
+    def hidden() -> list[Row]:
+        record, given = evidence.record("build-sample"), answer_of(evidence, "build-sample-answer")
+        edges, expected = visible.edges_of(record.facts), _number(record.facts.get("forecast_s"))
+        longest = max(edges, key=lambda edge: edge[2] - edge[1])
+        wall = max(end for _, _, end in edges) - min(start for _, start, _ in edges)
+        ratio = wall / expected if expected > 0 else 0.0
+        near = [name for name, start, end in edges if end - start >= 0.98 * (longest[2] - longest[1])]
+        ran = wall <= record.seconds + 2
+        return [
+            row("ninja's log and the run", f"{wall:.1f} s of {record.seconds:.1f} s", "not longer than the run", "Run the sample's cell again.", ok=ran),
+            row("SLOWEST", given["slowest"], longest[0], "Which bar is the longest?", ok=given["slowest"] in near),
+            row("RATIO", given["ratio"], round(ratio, 2), "Measured divided by forecast.", ok=math.isclose(given["ratio"], ratio, rel_tol=NEAR_RATIO)),
+        ]  # fmt: skip
+
+    return both(visible.timeline(evidence), hidden, points)
+
+
+def failures(submission: Submission, points: float) -> Verdict:
+    """You find the cause of a failed build in its log."""
+    evidence = submission.evidence
+
+    def hidden() -> list[Row]:
+        record, given = evidence.record("build-failures"), answer_of(evidence, "build-failures-answer")
+        logs, truth = visible.logs_of(record.facts), visible.letters(record.token)
+        told = [letter for letter, cause in truth.items() if TELLS[cause] not in logs.get(letter, "")]
+        return [
+            row("logs", f"not as expected: {', '.join(told)}" if told else "as expected", "as expected", "Break the builds again."),
+            *(row(letter, given.get(letter), cause, "Read its log from the top.") for letter, cause in truth.items()),
+        ]
+
+    return both(visible.failures(evidence), hidden, points)
+
+
+def _number(value: object) -> float:
+    return float(value) if is_number(value) and isinstance(value, int | float) and math.isfinite(value) else 0.0
+
+
+CHECKS = [who_does_what, target, forecast, timeline, failures]
