@@ -90,6 +90,7 @@ def cmake_settings(build_type: str, lane: Lane) -> list[str]:
         f"-DVLLM_TARGET_DEVICE={lane.name}",
         f"-DVLLM_PYTHON_EXECUTABLE={sys.executable}",
         *compiler,
+        *os.environ.get("CMAKE_ARGS", "").split(),
     ]
 
 
