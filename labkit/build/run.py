@@ -17,6 +17,7 @@ from labkit.build.timeline import timeline
 from labkit.build.tree import cmake_settings, working_tree
 from labkit.lane import Lane
 from labkit.messages import LearnerMessage
+from labkit.paths import cache
 
 REPORT_SECONDS = 10.0  # between two lines of progress on a terminal
 
@@ -55,7 +56,7 @@ def make_plan(work: Path, lane: Lane, targets: Sequence[str], *, offline: bool) 
     wanted = tuple(targets) or whole.TARGETS[lane.name]
     found = whole.forecast_of(counting, wanted, lane.name)
     build = counting if offline else work / "build-full"
-    return Plan(tree, build, wanted, found, _configure(tree, build, lane, *([replaced] if offline else _launchers())))
+    return Plan(tree, build, wanted, found, _configure(tree, build, lane, *([replaced] if offline else []), *_launchers()))
 
 
 def show_plan(plan: Plan) -> None:
@@ -67,6 +68,7 @@ def show_plan(plan: Plan) -> None:
 
 def build(plan: Plan) -> None:
     """Configure, compile and install, and leave a log and a timeline in the build folder. Raises LearnerMessage when a step fails."""
+    os.environ.setdefault("CCACHE_DIR", str(cache() / "ccache"))
     _checked(plan.configure, plan.build)
     began = time.time()
     _compile(plan, plan.build / "labkit-build.log")

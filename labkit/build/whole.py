@@ -11,7 +11,11 @@ from labkit.build.timeline import plot_timeline
 from labkit.lane import LaneName
 from labkit.learner import pick
 
-TARGETS: Mapping[LaneName, tuple[str, ...]] = {"cpu": ("_C", "_C_AVX512", "_C_AVX2", "dnnl_ext"), "cuda": ("_C_stable_libtorch",)}
+TARGETS: Mapping[LaneName, tuple[str, ...]] = {
+    "cpu": ("_C", "_C_AVX512", "_C_AVX2", "spinloop", "fs_io_C"),
+    "cuda": ("_C_stable_libtorch",),
+}
+HELPERS = {"_C": ("dnnl_ext",), "_C_AVX512": ("dnnl_ext",), "_C_AVX2": ("dnnl_ext",)}  # object libraries that a CPU target is linked with
 SAMPLE_TARGET: Mapping[LaneName, str] = {"cpu": "_C", "cuda": "_C_stable_libtorch"}
 SAMPLES: Mapping[LaneName, tuple[str, ...]] = {  # units of 5 to 40 s; each learner builds two of them
     "cpu": ("csrc/cpu/activation.cpp", "csrc/cpu/layernorm.cpp", "csrc/cpu/mla_decode.cpp", "csrc/cpu/pos_encoding.cpp", "csrc/cpu/spec_decode_utils.cpp"),
@@ -24,7 +28,8 @@ def forecast_of(build: Path, targets: Sequence[str], lane: LaneName) -> Forecast
 
     Raises LearnerMessage when the folder is not configured or has no such target.
     """
-    return forecast(units_of(build, targets), this_machine(build), calibrated(build, lane))
+    needed = [*targets, *sorted({helper for target in targets if lane == "cpu" for helper in HELPERS.get(target, ())})]
+    return forecast(units_of(build, needed), this_machine(build), calibrated(build, lane))
 
 
 def calibrated(build: Path, lane: LaneName) -> Costs:
