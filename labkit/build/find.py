@@ -58,7 +58,7 @@ def body_of(text: str, position: int) -> int | None:
     while depth and position < len(text):
         depth += {"(": 1, ")": -1}.get(text[position], 0)
         position += 1
-    brace = re.match(r"\s*(?:const|noexcept|\s)*\{", text[position : position + 80])
+    brace = re.match(r"(?:\s|const\b|noexcept\b|//[^\n]*\n|/\*.*?\*/)*\{", text[position : position + 400], re.DOTALL)
     return position + brace.end() if brace else None
 
 

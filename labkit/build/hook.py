@@ -1,6 +1,5 @@
 """The small CMake file that goes in at vLLM's own project() command: stand-ins for GitHub, and whatever a build wants to add."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from labkit.build.stand_ins import stand_ins
@@ -16,17 +15,6 @@ def write_hook(hook: Path, tree: Path, lane: Lane, *more: str) -> Path:
     environment = [f'set(ENV{{{name}}} "{value}")' for name, value in cuda_environment(lane).items()]
     numa = [] if lane.name == "cuda" or has_header("numa.h") else ['string(APPEND CMAKE_CXX_FLAGS " -DVLLM_NUMA_DISABLED")']
     return write(hook, "\n".join([f'include("{FUNCTIONS}")', *environment, *numa, stand_ins(tree, hook.parent / "stand-in"), *more, ""]))
-
-
-def per_file(options: Mapping[str, str]) -> str:
-    """Return the CMake lines that add compile options to single sources, such as {"csrc/cache_kernels.cu": "-G"}.
-
-    A target's sources have no properties before the target exists, so the lines run at the end of vLLM's CMakeLists.txt.
-    """
-    return "\n".join(
-        f'cmake_language(DEFER CALL set_property SOURCE {source} APPEND PROPERTY COMPILE_OPTIONS "{option}")'
-        for source, option in options.items()
-    )
 
 
 def write(path: Path, text: str) -> Path:

@@ -15,7 +15,7 @@ from labkit.messages import LearnerMessage
 _PROBE = """
 from vllm.platforms import current_platform
 current_platform.import_kernels()
-print(next(line.split()[-1] for line in open("/proc/self/maps") if "/vllm/_C" in line))
+print(next(line.split(maxsplit=5)[5].rstrip() for line in open("/proc/self/maps") if "/vllm/_C" in line))
 """
 
 
@@ -37,6 +37,8 @@ class Site:
 
 def locate(name: str, tree: Path, lane: Lane) -> Site:
     """Return the site of a function or operator. Raises LearnerMessage with the reason when it cannot be overlaid."""
+    if not isinstance(name, str) or not all(part.isidentifier() for part in name.split("::")):
+        raise LearnerMessage(f"{name!r} is no name of a function.", 'Give a name, such as "rotary_embedding".')
     return _locate_cpu(name, tree, loaded_library(lane)) if lane.name == "cpu" else _locate_cuda(name, tree, wheel_folder(lane))
 
 
@@ -45,7 +47,7 @@ def loaded_library(lane: Lane) -> Path:
     """Ask vLLM which of its compiled libraries it loads on this processor. Raises LearnerMessage when it cannot say."""
     try:
         said = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=180, check=True).stdout
-        return Path(said.split()[-1])
+        return Path(said.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, IndexError):
         raise LearnerMessage(
             f"vLLM in {wheel_folder(lane)} does not load its compiled library.", "Run `labkit doctor`: does its row vLLM say ok?"
@@ -61,7 +63,8 @@ def _locate_cpu(name: str, tree: Path, library: Path) -> Site:
     symbols = tuple(exported(library, function))
     if not symbols:
         raise _not_exported(function, found[0], library)
-    if len(found) > 1 and not has_header("numa.h"):
+    twice = [one for one in found if one.source == found[0].source and not one.is_template]
+    if len(twice) > 1 and not has_header("numa.h") and "VLLM_NUMA_DISABLED" in (tree / found[0].source).read_text():
         raise LearnerMessage(
             f"{found[0].source} has two versions of {function}; without numa.h it compiles to the one that does nothing.",
             "Install libnuma-dev, or overlay another function.",

@@ -4,7 +4,7 @@
 # vLLM asks for a newer GCC (12.3 for x86 CPUs, 13 for CUDA) than some distributions have. That is right for the code that vLLM ships.
 # One file for a debugger needs no more than C++20, so a configure with an older GCC may go on, and says so.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  message(STATUS "GCC ${CMAKE_CXX_COMPILER_VERSION}: older than vLLM asks for. Good enough for an overlay, not for a build to use.")
+  message(STATUS "GCC ${CMAKE_CXX_COMPILER_VERSION}: older than vLLM asks for. Good enough for an overlay, not for a build to use. CMake is told 13 from here on.")
   set(CMAKE_CXX_COMPILER_VERSION 13)
 endif()
 
@@ -33,7 +33,11 @@ function(vllm_overlay name)
   get_filename_component(tree ${CMAKE_SOURCE_DIR} NAME)
   get_filename_component(environment ${VLLM_PYTHON_EXECUTABLE} DIRECTORY)
   get_filename_component(environment ${environment} DIRECTORY)
-  foreach(pair "$ENV{HOME}=/home" "${environment}=/environment" "${CMAKE_BINARY_DIR}=/build" "${CMAKE_SOURCE_DIR}=/${tree}") # the last match wins
+  set(home "$ENV{HOME}")
+  if(home STREQUAL "" OR home STREQUAL "/")
+    set(home ${CMAKE_SOURCE_DIR})
+  endif()
+  foreach(pair "${home}=/home" "${environment}=/environment" "${CMAKE_BINARY_DIR}=/build" "${CMAKE_SOURCE_DIR}=/${tree}") # the last match wins
     target_compile_options(${name} PRIVATE
       $<$<COMPILE_LANGUAGE:CXX>:-ffile-prefix-map=${pair}> $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-ffile-prefix-map=${pair}>)
   endforeach()

@@ -102,7 +102,10 @@ def plan(
     tools or versions do not fit.
     """
     if build_type not in BUILD_TYPES:
-        raise LearnerMessage(f"{build_type!r} is no build type of vLLM's.", f"Use one of {', '.join(BUILD_TYPES)}: CMake minds the case.")
+        raise LearnerMessage(
+            f"{build_type!r} is no build type of vLLM's.",
+            f"Use one of {', '.join(BUILD_TYPES)}: vLLM's setup.py takes these spellings only.",
+        )
     check_versions(tree, lane)
     check_compiler()
     site = locate(name, tree, lane)

@@ -99,7 +99,7 @@ def failed(command: Sequence[str], output: str, log: Path) -> LearnerMessage:
     """The message for a step of a build that failed: the causes that its log shows are printed, the first one is in the message."""
     found = explain(output)
     show_findings(found)
-    advice = found[0].fix if found else "Read the log upwards from its last line that says error."
+    advice = found[0].fix if found else "Read its log from the first line that says error."
     return LearnerMessage(
         f"`{' '.join(command[:2])} …` failed; all it said is in {log}.", f"{advice} Then the same command goes on where it stopped."
     )

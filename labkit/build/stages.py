@@ -1,5 +1,6 @@
 """Who does what in a build of vLLM: a diagram and a table made from the files of a source tree."""
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +25,10 @@ def stages(tree: Path, build: Path) -> list[Stage]:
     """Return the five stages, with places and counts read from the source tree and from a build folder that was configured."""
     extension = "cmake/cpu_extension.cmake" if "cpu" in _cached(build, "VLLM_TARGET_DEVICE") else "CMakeLists.txt"
     names = len(re.findall(r"CMakeExtension\(name=", (tree / "setup.py").read_text()))
-    edges = sum(line.startswith("build ") for line in (build / "build.ninja").read_text().splitlines())
+    edges = sum(line.startswith("build ") and ": phony" not in line for line in (build / "build.ninja").read_text().splitlines())
     return [
         Stage("pip", f"pyproject.toml:{_line(tree / 'pyproject.toml', 'build-backend')}", "[build-system]: what a build needs", "an environment to build in; calls setup.py"),
-        Stage("setup.py", f"setup.py:{snippet(tree, 'setup.py', 'cmake_build_ext.configure')[0]}", "MAX_JOBS, CMAKE_BUILD_TYPE, CMAKE_ARGS", f"jobs; names of {names} targets; calls cmake"),
+        Stage("setup.py", f"setup.py:{snippet(tree, 'setup.py', 'cmake_build_ext.configure')[0]}", "MAX_JOBS, CMAKE_BUILD_TYPE, CMAKE_ARGS", f"jobs; names of targets ({names} on all platforms); calls cmake"),
         Stage("CMake", f"{extension}:{_line(tree / extension, 'define_extension_target')}", "build type, compiler, torch", "sources and flags of each target; writes build.ninja"),
         Stage("ninja", f"build.ninja: {edges} commands", "times of files, .ninja_log", "what must be compiled again, and in which order"),
         Stage("the compiler", f"in force here: {_flags(build)}", "one source, its headers", "one object file"),
@@ -48,13 +49,14 @@ def _diagram(found: list[Stage]) -> Any:
     axes = figure.subplots()
     axes.set(xlim=(-0.5, len(found) - 0.5), ylim=(-1, 1))
     axes.axis("off")
+    boxes: list[Any] = []
     for place, stage in enumerate(found):
-        words = f"{stage.name}\n{stage.where.replace(': ', ':' + chr(10), 1)}"
-        axes.text(
-            place, 0, words, ha="center", va="center", fontsize=8, bbox={"boxstyle": "round,pad=0.5", "fc": "#eef3fa", "ec": "#0072B2"}
-        )
-        if place:
-            axes.annotate("", (place - 0.36, 0), (place - 0.62, 0), arrowprops={"arrowstyle": "->"})
+        words = f"{stage.name}\n{stage.where.replace(': ', ':' + chr(10), 1).replace('/', '/' + chr(10))}"
+        frame = {"boxstyle": "round,pad=0.5", "fc": "#eef3fa", "ec": "#0072B2"}
+        boxes.append(axes.text(place, 0, words, ha="center", va="center", fontsize=8, bbox=frame))
+    for place, (left, right) in enumerate(itertools.pairwise(boxes)):
+        ends = {"patchA": left.get_bbox_patch(), "patchB": right.get_bbox_patch(), "shrinkA": 2, "shrinkB": 2}
+        axes.annotate("", (place + 1, 0), (place, 0), arrowprops={"arrowstyle": "->", **ends})
     return figure
 
 

@@ -60,22 +60,30 @@ def check_versions(tree: Path, lane: Lane) -> None:
     written = found.group(1) if found else "unknown"
     if written != installed.partition("+")[0]:
         raise LearnerMessage(
-            f"The source tree is vLLM {written}, the installed library {installed}: their functions need not fit each other.",
-            f"Use the tree of {installed}: `lab.working_tree()` makes it.",
+            f"The source tree {tree.name} is vLLM {written}, the installed library {installed}: their functions need not fit each other."
+            if tree.is_dir()
+            else f"The source tree {tree.name} is not in work/.",
+            f"Remove work/{tree.name} if it is there, and run the lesson's second code cell again: it makes a fresh one.",
         )
 
 
 def check_compiler() -> str:
-    """Return the version of g++. Raises LearnerMessage when there is none, or one that cannot read PyTorch's headers."""
+    """Return the version of the C++ compiler that CMake will take ($CXX, else c++).
+
+    Raises LearnerMessage when there is none, or one that cannot read PyTorch's headers.
+    """
+    compiler = os.environ.get("CXX") or "c++"
     try:
         said = subprocess.run(
-            ["g++", "-dumpfullversion", "-dumpversion"], capture_output=True, text=True, timeout=20, check=True
+            [*compiler.split(), "-dumpfullversion", "-dumpversion"], capture_output=True, text=True, timeout=20, check=True
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        raise LearnerMessage("There is no g++ on this machine, or it does not run.", "Install it: `apt-get install g++`.") from None
+        raise LearnerMessage(
+            f"There is no {compiler} on this machine, or it does not run.", "Install it: `apt-get install g++`. $CXX names another one."
+        ) from None
     if tuple(int(part) for part in re.findall(r"\d+", said)[:2]) < OLDEST_GCC:
         raise LearnerMessage(
-            f"g++ is {said}; PyTorch's C++20 headers need {'.'.join(map(str, OLDEST_GCC))} or newer.",
+            f"{compiler} is {said}; PyTorch's C++20 headers need {'.'.join(map(str, OLDEST_GCC))} or newer.",
             "Install a newer one, such as `apt-get install g++-12`, and set CXX=g++-12 for the cell.",
         )
     return said
@@ -99,7 +107,10 @@ def cuda_environment(lane: Lane) -> dict[str, str]:
     if lane.name == "cpu" or "TORCH_CUDA_ARCH_LIST" in os.environ:
         return {}
     command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout.split()
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout.split()
+    except (OSError, subprocess.SubprocessError):  # no driver here: CMake then builds for every architecture that torch knows
+        return {}
     return {"TORCH_CUDA_ARCH_LIST": said[0]} if said else {}
 
 

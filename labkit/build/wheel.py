@@ -39,7 +39,7 @@ def fetch_wheel(lane: Lane, say: Callable[[str], object] = no_words) -> Path:
 def _locked(lane: Lane, name: str) -> str:
     """The lock's entry: the requirement and its hashes."""
     text = (course_root() / "requirements" / f"{lane.name}.txt").read_text()
-    entry = re.search(rf"^{re.escape(name)}=={re.escape(VLLM)}.*(?:\\\n.*)*", text, re.MULTILINE)
+    entry = re.search(rf"^{re.escape(name)}=={re.escape(VLLM)}(?:[^\n]*\\\n)*[^\n]*", text, re.MULTILINE)
     return entry.group(0) if entry else f"{name}=={VLLM}"
 
 
@@ -52,6 +52,7 @@ def _download(requirement: str, folder: Path) -> None:
         "pip",
         "download",
         "--quiet",
+        "--no-cache-dir",
         "--no-deps",
         "--only-binary",
         ":all:",

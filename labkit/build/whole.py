@@ -8,8 +8,8 @@ from labkit.build import ninja
 from labkit.build.costs import Costs, unit_costs
 from labkit.build.forecast import Forecast, forecast, schedule, this_machine, units_of
 from labkit.build.timeline import plot_timeline
+from labkit.checks.build_steps import sample_of
 from labkit.lane import LaneName
-from labkit.learner import pick
 
 TARGETS: Mapping[LaneName, tuple[str, ...]] = {
     "cpu": ("_C", "_C_AVX512", "_C_AVX2", "spinloop", "fs_io_C"),
@@ -17,10 +17,6 @@ TARGETS: Mapping[LaneName, tuple[str, ...]] = {
 }
 HELPERS = {"_C": ("dnnl_ext",), "_C_AVX512": ("dnnl_ext",), "_C_AVX2": ("dnnl_ext",)}  # object libraries that a CPU target is linked with
 SAMPLE_TARGET: Mapping[LaneName, str] = {"cpu": "_C", "cuda": "_C_stable_libtorch"}
-SAMPLES: Mapping[LaneName, tuple[str, ...]] = {  # units of 5 to 40 s; each learner builds two of them
-    "cpu": ("csrc/cpu/activation.cpp", "csrc/cpu/layernorm.cpp", "csrc/cpu/mla_decode.cpp", "csrc/cpu/pos_encoding.cpp", "csrc/cpu/spec_decode_utils.cpp"),
-    "cuda": ("csrc/activation_kernels.cu", "csrc/cache_kernels.cu", "csrc/layernorm_quant_kernels.cu", "csrc/pos_encoding_kernels.cu", "csrc/sampler.cu"),
-}  # fmt: skip
 
 
 def forecast_of(build: Path, targets: Sequence[str], lane: LaneName) -> Forecast:
@@ -33,21 +29,22 @@ def forecast_of(build: Path, targets: Sequence[str], lane: LaneName) -> Forecast
 
 
 def calibrated(build: Path, lane: LaneName) -> Costs:
-    """Return the lane's costs, scaled by the longest unit that this folder's ninja log knows, when its cost was measured, too."""
+    """Return the lane's costs, scaled by a unit that this folder's ninja log knows: the one that took least of its cost.
+
+    The log has wall time, which other programs make longer, and never shorter.
+    """
     costs = unit_costs(lane)
     log = ninja.read_log(build) if (build / ".ninja_log").is_file() else []
     known = [(parts[1], edge.seconds) for edge in ninja.slowest(log, len(log)) if (parts := ninja.split_object(edge.output))]
-    source, seconds = next(((source, s) for source, s in known if source in costs.units and s >= 1), ("", 0.0))
-    return costs.calibrate(source, seconds) if source else costs
+    fit = [
+        (seconds / costs.units[source].cpu_s, source, seconds) for source, seconds in known if costs.can_calibrate(source) and seconds >= 1
+    ]
+    return costs.calibrate(*min(fit)[1:]) if fit else costs
 
 
-def sample_objects(build: Path, lane: LaneName, token: str) -> list[str]:
-    """Return two object files of the large target for this learner to build. Raises LearnerMessage when the target is not configured."""
-    known = {unit.source for unit in units_of(build, [SAMPLE_TARGET[lane]])}
-    choice = [source for source in SAMPLES[lane] if source in known]
-    first = choice.pop(pick(token, "sample 1", len(choice)))
-    second = choice.pop(pick(token, "sample 2", len(choice)))
-    return [f"CMakeFiles/{SAMPLE_TARGET[lane]}.dir/{source}.o" for source in (first, second)]
+def sample_objects(lane: LaneName, token: str) -> list[str]:
+    """Return two object files of the large target for this learner to build."""
+    return [f"CMakeFiles/{SAMPLE_TARGET[lane]}.dir/{source}.o" for source in sample_of(token, lane)]
 
 
 def expected_seconds(objects: Sequence[str], costs: Costs, jobs: int) -> float:

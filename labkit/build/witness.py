@@ -18,7 +18,7 @@ def facts(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def said(run: Mapping[str, Any]) -> list[str]:
     """Return what the witnesses said: the linker's lines, then the dispatcher's registrations, folders left out."""
-    registered = [line for line in run["dispatcher"] if re.match(r"(debug|CPU|CUDA)( \(inactive\))?: registered", line)]
+    registered = [line for line in run["dispatcher"] if re.match(r"(CPU|CUDA)( \(inactive\))?: registered", line)]
     return [*run.get("linker", ()), *(re.sub(r"/\S*/", "", line)[:300] for line in registered)]
 
 

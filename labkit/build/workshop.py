@@ -42,11 +42,13 @@ class Workshop:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.tree = working_tree(lab.folder / "work", show.text)
+        self._inserted = ""  # the source file as `insert` left it
 
     # What is installed
 
     def libraries(self, function: str) -> dict[str, Any]:
         """Show what the installed libraries let a debugger see, and where `function` begins; record it and return it."""
+        show.text("Asking vLLM which library it loads: about ten seconds.")
         folder = wheel_folder(self.lab.lane)
         found = {path.name: inspect(path) for path in sorted(folder.glob("*.so"))}
         site = locate(function, self.tree, self.lab.lane)
@@ -129,16 +131,20 @@ class Workshop:
         text, start = self._original(overlay)
         first = text.count("\n", 0, start)
         for number, line in enumerate(text.splitlines()[max(0, first - 6) : first + lines], max(0, first - 6) + 1):
-            show.text(f"{number:5d}  {line}")
+            show.text(f"{number:5d}  {line}" + ("   <- your statements go in behind this brace" if number == first + 1 else ""))
 
     def insert(self, overlay: Overlay, statements: str) -> None:
         """Put C++ statements at the top of the function's body, in the learner's tree. What an earlier call put there is taken out."""
+        if not isinstance(statements, str):
+            raise LearnerMessage("The statements are not text.", "Write C++ between the triple quotes.")
         text, start = self._original(overlay)
+        self._keep_yours(overlay)
         try:
             overlay.source.write_text(text[:start] + "\n" + statements.strip("\n") + "\n" + text[start:])
         except OSError as error:
             raise explain_os_error(error, f"changing {overlay.source.name}") from None
         before = original(overlay.site.source).read_text().splitlines(keepends=True)
+        self._inserted = overlay.source.read_text()
         change = difflib.unified_diff(before, overlay.source.read_text().splitlines(keepends=True), "as vLLM ships it", "yours", n=1)
         show.text("".join(change))
 
@@ -149,15 +155,24 @@ class Workshop:
 
     def restore(self, overlay: Overlay) -> None:
         """Put the source file back as vLLM ships it; a changed one is kept beside it as `<name>.yours`."""
+        self._keep_yours(overlay)
         shipped = original(overlay.site.source)
-        if overlay.source.read_bytes() == shipped.read_bytes():
+        if overlay.source.read_bytes() != shipped.read_bytes():
+            try:
+                shutil.copyfile(shipped, overlay.source)
+            except OSError as error:
+                raise explain_os_error(error, f"restoring {overlay.source.name}") from None
+            show.text(f"{overlay.site.source} is as vLLM ships it again.")
+
+    def _keep_yours(self, overlay: Overlay) -> None:
+        """Keep a file that the learner has changed by hand: `<name>.yours`, or with a number when there is one already."""
+        text = overlay.source.read_text()
+        if text in (self._inserted, original(overlay.site.source).read_text()):
             return
-        try:
-            shutil.copyfile(overlay.source, overlay.source.with_name(f"{overlay.source.name}.yours"))
-            shutil.copyfile(shipped, overlay.source)
-        except OSError as error:
-            raise explain_os_error(error, f"restoring {overlay.source.name}") from None
-        show.text(f"{overlay.site.source} is as vLLM ships it again; your version of it is kept as {overlay.source.name}.yours.")
+        kept = [overlay.source.with_name(f"{overlay.source.name}.yours{number or ''}") for number in range(100)]
+        place = next(path for path in kept if not path.exists() or path.read_text() == text)
+        place.write_text(text)
+        show.text(f"Your version of {overlay.site.source} is kept as {place.name}.")
 
     def _original(self, overlay: Overlay) -> tuple[str, int]:
         """The source file as vLLM ships it, and where the function's body begins in it."""
@@ -217,7 +232,7 @@ class Workshop:
 
     def sample(self, build: Path) -> tuple[list[str], float]:
         """Return the object files that this learner builds as a sample, and the forecast of their wall time in seconds."""
-        objects = whole.sample_objects(build, self.lab.lane.name, self.lab.token)
+        objects = whole.sample_objects(self.lab.lane.name, self.lab.token)
         for name in objects:
             (build / name).unlink(missing_ok=True)  # built before? Then there would be nothing to measure
         return objects, whole.expected_seconds(objects, unit_costs(self.lab.lane.name), this_machine(build).cores)
@@ -229,7 +244,8 @@ class Workshop:
     def break_builds(self, release: Path) -> dict[str, Any]:
         """Run five builds that fail, each for one reason, in the learner's own order; show and record their logs."""
         scrap = self.lab.folder / "work" / "broken-builds"
-        tries = attempts(self.tree, scrap, release, self.lab.lane, self.without_github())
+        names = {cause: f"build-{letter}" for letter, cause in letters(self.lab.token).items()}
+        tries = attempts(self.tree, scrap, release, self.lab.lane, self.without_github(), names)
         logs: dict[str, JsonValue] = {}
         for letter, cause in letters(self.lab.token).items():
             done = self.lab.run(tries[cause].command, env=tries[cause].environment, quiet=True, timeout=300, log=f"broken-{letter}")
@@ -239,7 +255,10 @@ class Workshop:
         return {"logs": logs}
 
     def explain(self, broken: Mapping[str, Mapping[str, str]]) -> None:
-        """Show what the course's log reader makes of each log."""
+        """Show what the course's log reader makes of each log, once the learner has answered."""
+        if not self.lab.evidence.has("build-failures-answer"):
+            show.text("Answer first: the log reader names the causes.")
+            return
         for letter, log in broken["logs"].items():
             show.text(f"Build {letter}:")
             show_findings(explain(log))

@@ -76,7 +76,7 @@ def overlay_rows(data: bytes, name: str, facts: dict[str, Any], soname: str, lan
         row("lines of", source if in_tree else "other files", source, "Was the file of your tree compiled, with -g?", ok=in_tree),
         row(
             "-O in force",
-            "; ".join(traces) or "-O0",
+            _briefly(traces) or "-O0",
             "-O0, and no trace of an optimiser",
             "Which build type brings no -O option at all?",
             ok=not traces,
@@ -89,6 +89,11 @@ def overlay_rows(data: bytes, name: str, facts: dict[str, Any], soname: str, lan
             row("device code", "with debug information" if debug else "optimised", "with debug information", "nvcc needs -G.", ok=debug)
         )
     return rows
+
+
+def _briefly(traces: tuple[str, ...]) -> str:
+    more = f" (and {len(traces) - 1} more signs of an optimiser)" if len(traces) > 1 else ""
+    return "".join(traces[:1]) + more
 
 
 def defined_as(found: OverlayFacts, function: str) -> str | None:
@@ -109,7 +114,8 @@ def active(evidence: Evidence) -> list[Row]:
         row("the same tokens", "same" if tokens(without) == tokens(with_it) else "different", "same", "Is the source as vLLM ships it?"),
         row("overlay in the process", (mapped or "not mapped")[:12], built.build_id[:12], "Built again since? Run both runs again.", ok=mapped == built.build_id),
         row("overlay in the other run", dict(libraries(without)).get(built.name, "not mapped"), "not mapped", "Run it outside the with block."),
-        row("WITHOUT and WITH", sorted(given), ["with", "without"], "Fill in both.", ok=all(isinstance(given.get(w), str) for w in ("with", "without"))),
+        *(row(which.upper(), given.get(which), "a file name, without folder", "Copy it from the table.", ok=_is_file_name(given.get(which)))
+          for which in ("without", "with")),
         still_about(evidence, "build-active-answer", "build-active"),
     ]  # fmt: skip
 
@@ -167,6 +173,10 @@ def counted(run: dict[str, Any], mine: str) -> list[int]:
 
 def _was_built(record: Record) -> bool:
     return record.exit_code == 0 and record.command[:1] == ["ninja"]
+
+
+def _is_file_name(value: object) -> bool:
+    return isinstance(value, str) and "." in value and "/" not in value
 
 
 def _is_option(value: object) -> bool:

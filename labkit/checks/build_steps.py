@@ -16,6 +16,10 @@ MODULE = {"cpu": "spinloop", "cuda": "cumem_allocator"}
 SOURCE = {"cpu": "spinloop.cpp", "cuda": "cumem_allocator.cpp"}
 CAUSES = ("bad_build_type", "no_network", "no_ninja", "out_of_memory", "wrong_torch")
 BUILDERS = ((8, 12), (16, 20), (32, 40), (64, 72))  # cores and GiB of the machine in the forecast's exercise: memory decides
+SAMPLES: Mapping[str, tuple[str, ...]] = {  # units of 5 to 40 s; each learner builds two of them
+    "cpu": ("csrc/cpu/activation.cpp", "csrc/cpu/layernorm.cpp", "csrc/cpu/mla_decode.cpp", "csrc/cpu/pos_encoding.cpp", "csrc/cpu/spec_decode_utils.cpp"),
+    "cuda": ("csrc/activation_kernels.cu", "csrc/cache_kernels.cu", "csrc/layernorm_quant_kernels.cu", "csrc/pos_encoding_kernels.cu", "csrc/sampler.cu"),
+}  # fmt: skip
 NEAR = 0.02  # share of a number: answers may be rounded
 
 
@@ -38,15 +42,17 @@ def target(evidence: Evidence) -> list[Row]:
     cached = mapping(preset.get("cacheVariables"))
     return [
         row("preset", preset.get("name"), mine, "Is LEARNER your name? Write the presets again."),
-        row("its build type", cached.get("CMAKE_BUILD_TYPE"), "Debug", "What does a debugger need?"),
-        row("it installs into", cached.get("CMAKE_INSTALL_PREFIX"), "${sourceDir}", "Where does an editable install look for its libraries?"),
+        row("its build type", cached.get("CMAKE_BUILD_TYPE"), "what a debugger needs", "Which type does none of the optimising? vLLM minds its spelling.",
+            ok=cached.get("CMAKE_BUILD_TYPE") == "Debug"),
+        row("it installs into", cached.get("CMAKE_INSTALL_PREFIX"), "the tree", "Where does an editable install look for its libraries? CMake knows ${sourceDir}.",
+            ok=cached.get("CMAKE_INSTALL_PREFIX") == "${sourceDir}"),
         row("the build", " ".join(record.command[:2]), "cmake --build, exit code 0", "Run the cell that builds.",
             ok=record.exit_code == 0 and record.command[:2] == ["cmake", "--build"]),
         row("library", name, f"{module}.abi3.so", f"Build the target {module}."),
         row("loaded from", facts.get("loaded_from"), f"<tree>/vllm/{module}.abi3.so", "Did you run cmake --install, and does the editable install come first?"),
-        row("build-id of what is loaded", str(facts.get("loaded_build_id"))[:12], found.build_id[:12], "Run the install and the last cell again.",
+        row("build-id of what is loaded", str(facts.get("loaded_build_id"))[:12], found.build_id[:12], "Mend the rows above first; then install, and run the last cell again.",
             ok=bool(found.build_id) and facts.get("loaded_build_id") == found.build_id),
-        row("the wheel's build-id", str(facts.get("wheel_build_id"))[:12], "another", "That is the wheel's library: build and install yours.",
+        row("differs from the wheel's", "yes" if facts.get("wheel_build_id") != found.build_id else "no", "yes", "That is the wheel's library: build and install yours.",
             ok=facts.get("wheel_build_id") != found.build_id),
     ]  # fmt: skip
 
@@ -56,8 +62,14 @@ def forecast(evidence: Evidence) -> list[Row]:
     evidence.record("build-forecast")
     given = answer_of(evidence, "build-forecast-answer")
     return [
-        row("MAX_JOBS", given.get("max_jobs"), "a whole number", "Fill it in.", ok=type(given.get("max_jobs")) is int),
-        row("HOURS_ONE_JOB", given.get("hours_one_job"), "a number", "Fill it in.", ok=is_number(given.get("hours_one_job"))),
+        row(
+            "MAX_JOBS",
+            given.get("max_jobs"),
+            "a whole number",
+            "Fill it in.",
+            ok=type(given.get("max_jobs")) is int and is_number(given["max_jobs"]),
+        ),
+        row("HOURS_ONE_JOB", given.get("hours_one_job"), "a number", "A number without quotes.", ok=is_number(given.get("hours_one_job"))),
         still_about(evidence, "build-forecast-answer", "build-forecast"),
     ]
 
@@ -71,14 +83,21 @@ def timeline(evidence: Evidence) -> list[Row]:
     """You compared a forecast with what ninja wrote down."""
     record, given = evidence.record("build-sample"), answer_of(evidence, "build-sample-answer")
     edges = edges_of(record.facts)
+    mine = sorted(source.rpartition("/")[2] for source in sample_of(record.token, record.lane))
     return [
         row("the build", " ".join(record.command[:1]), "ninja, exit code 0", "Run the cell that builds the sample.",
             ok=record.exit_code == 0 and record.command[:1] == ["ninja"]),
-        row("commands in ninja's log", len(edges), "at least 2", "Run the cell that builds the sample.", ok=len(edges) >= 2),
+        row("your files in ninja's log", sorted(name for name, _, _ in edges), mine, "Run the cell that builds the sample."),
         row("SLOWEST", given.get("slowest"), "a file of the table", "Copy its name, without the target.", ok=given.get("slowest") in [name for name, _, _ in edges]),
         row("RATIO", given.get("ratio"), "a number", "Fill it in.", ok=is_number(given.get("ratio"))),
         still_about(evidence, "build-sample-answer", "build-sample"),
     ]  # fmt: skip
+
+
+def sample_of(token: str, lane: str) -> list[str]:
+    """Return the two sources that this learner compiles as a sample of the large target."""
+    choice = list(SAMPLES[lane])
+    return [choice.pop(pick(token, f"sample {number}", len(choice))) for number in (1, 2)]
 
 
 def edges_of(facts: Mapping[str, Any]) -> list[tuple[str, float, float]]:

@@ -5,6 +5,8 @@ from typing import Any
 from labkit.evidence import BadEvidence, Evidence
 from labkit.records import Record
 
+LARGEST = 10**15  # JSON allows integers that no float can hold
+
 
 def answer_of(evidence: Evidence, record_id: str) -> dict[str, Any]:
     """Return an answer that should be a dictionary, {} when it is something else. Raises BadEvidence when there is none."""
@@ -25,5 +27,5 @@ def own_library(evidence: Evidence, record: Record) -> tuple[bytes, str]:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value is a number that arithmetic can be done with; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST

@@ -17,7 +17,8 @@ from labkit.build.failures import CAUSES, explain, show_findings
 LOGS = sorted((Path(__file__).parent / "build_logs").glob("*.txt"))
 WITNESS = {  # what the line that shows the cause must say
     "bad_build_type": "'debug' for CMAKE_BUILD_TYPE",
-    "bad_build_type-silent": "Build type: debug",
+    "cpp_error": "error: missing terminating",
+    "bad_build_type-silent": "Build type: RelWithDebugInfo",
     "disk_full": "No space left on device",
     "disk_full-link": "final link failed",
     "no_arch": "No supported CUDA architectures",
@@ -101,7 +102,7 @@ def test_the_logs_name_no_machine():
 
 
 def test_what_stops_the_build_comes_before_what_does_not():
-    log = "-- Build type: debug\n-- Target device: cpu\n  X86 backend requires gcc/g++ >= 12.3\n"
+    log = "-- Build type: RelWithDebugInfo\n-- Target device: cpu\n  X86 backend requires gcc/g++ >= 12.3\n"
     assert [(f.id, f.stops) for f in explain(log)] == [("old_compiler", True), ("bad_build_type", False)]
 
 
