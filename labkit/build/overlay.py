@@ -29,7 +29,7 @@ class Options:
     """How to compile an overlay, beyond the build type.
 
     `cuda` goes to nvcc for device code: -G to step through it, -lineinfo to keep it fast and have lines only. `precompiled` headers
-    pay from the third compilation on: 50 s and 0.8 GB once, then a third of the time (CPU lane).
+    pay from the fourth compilation on: 50 s and 0.8 GB once, then a third of the time (CPU lane).
     """
 
     cuda: tuple[str, ...] = ("-G",)
