@@ -100,6 +100,30 @@ def build(
         run_build(plan)
 
 
+@app.command(context_settings={"ignore_unknown_options": True})
+def debug(
+    script: Annotated[list[str] | None, typer.Argument(help="a Python script and its arguments")] = None,
+    overlay: Annotated[str, typer.Option(help="a function whose overlay, of lesson 02, goes under the engine")] = "",
+    pid: Annotated[int, typer.Option(help="attach to a running process instead")] = 0,
+    cuda: Annotated[bool, typer.Option("--cuda", help="cuda-gdb, to stop inside kernels")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the command, and start nothing")] = False,
+    notebooks: Notebooks = NOTEBOOKS,
+) -> None:
+    """Open gdb in this terminal, set up as in lesson 03: on a script, with the engine in its process, or on a running process."""
+    import os
+    import shlex
+
+    from labkit.debug.interactive import command, environment
+    from labkit.settings import settle_environment
+
+    settle_environment()
+    added = environment(notebooks / "work", overlay)
+    line = command(notebooks / "work", script or [], pid=pid, cuda=cuda)
+    typer.echo(" ".join([*(f"{name}={shlex.quote(value)}" for name, value in added.items()), shlex.join(line)]))
+    if not dry_run:
+        os.execvpe(line[0], line, {**os.environ, **added})  # noqa: S606  no shell is what we want
+
+
 @app.command()
 def explain(log: Annotated[Path, typer.Argument(help="the log of a failed build")]) -> None:
     """Read a failed build's log: the causes that it shows, the line of each, and what to do."""

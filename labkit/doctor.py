@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from labkit.facts import Finding, Look
+from labkit.facts import Finding, Look, debugging
 from labkit.facts import hardware as hw
 from labkit.facts import software as sw
 from labkit.lane import Lane
@@ -31,7 +31,10 @@ QUESTIONS = (
     Question("vLLM", "both", sw.vllm),
     Question("RAM", "both", hw.ram),
     Question("disk", "both", hw.disk),
-    Question("ptrace scope", "both", hw.ptrace_scope),
+    Question("py-spy", "both", debugging.py_spy),
+    Question("attach", "extra", debugging.attach),
+    Question("python3 on PATH", "extra", debugging.python_program),
+    Question("Python for gdb", "extra", debugging.python_for_gdb),
     Question("user namespaces", "extra", hw.user_namespaces),
     Question("perf paranoia", "extra", hw.perf_paranoia),
     Question("driver", "cuda", hw.driver),

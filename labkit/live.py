@@ -37,6 +37,11 @@ class LiveTail:
         more = f"… the end of {len(lines)} lines; all of them are in {_near(log)}\n" if len(lines) > TAIL_LINES else ""
         self._show(f"$ {self._title}\n{more}{_last(lines)}[{ending(exit_code, timeout)}, {seconds:.1f} s]")
 
+    def clear(self) -> None:
+        """Leave nothing behind: for a command whose result is shown elsewhere."""
+        if self._handle is not None:
+            self._show("")
+
     def _show(self, text: str) -> None:
         if self._handle is not None:
             self._handle.update({"text/plain": text}, raw=True)

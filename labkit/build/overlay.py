@@ -6,6 +6,7 @@ and site/sitecustomize.py for how it gets under a running engine.
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +76,7 @@ class Overlay:
 
     def environment(self) -> dict[str, str]:
         """The environment variables that put the overlay under every vLLM that a command starts. Raises LearnerMessage before it is built."""
-        if not self.library.is_file():
-            raise LearnerMessage(f"{self.library.name} is not built yet.", "Run the cells that configure and compile it.")
-        folders = [str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
-        return {"VLLM_OVERLAY": f"vllm.{self.site.target}={self.library}", "PYTHONPATH": os.pathsep.join(folders)}
+        return environment(self.site.target, self.library)
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
@@ -91,6 +89,24 @@ class Overlay:
         finally:
             for name, value in before.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def environment(target: str, library: Path) -> dict[str, str]:
+    """Return the environment variables that put a library under every vLLM that is started with them, in place of functions of
+    the extension `target`. Raises LearnerMessage before it is built."""
+    if not library.is_file():
+        raise LearnerMessage(f"{library.name} is not built yet.", "Run the cells that configure and compile it.")
+    folders = [str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"VLLM_OVERLAY": f"vllm.{target}={library}", "PYTHONPATH": os.pathsep.join(folders)}
+
+
+def built(folder: Path) -> dict[str, str]:
+    """Return the environment variables of an overlay from its build folder alone. Raises LearnerMessage when none was built there."""
+    planned = folder / "labkit" / "overlays.cmake"
+    target = re.search(r"TARGET (\w+)", planned.read_text()) if planned.is_file() else None
+    if target is None:
+        raise LearnerMessage(f"There is no overlay of {folder.name} here.", "Build it in lesson 02, step 1.")
+    return environment(target[1], folder / f"liboverlay_{folder.name}.so")
 
 
 def plan(

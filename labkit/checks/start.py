@@ -7,8 +7,8 @@ from labkit.rows import Row, VisibleCheck, row, still_about
 
 STATEMENTS = set("abcdef")
 FACTS = (  # the doctor's rows, in its order
-    "Python", "gcc", "CMake", "ninja", "gdb", "vLLM", "RAM", "disk", "ptrace scope", "user namespaces", "perf paranoia",
-    "driver", "GPU", "nvcc", "cuda-gdb", "nsys", "DCGM",
+    "Python", "gcc", "CMake", "ninja", "gdb", "vLLM", "RAM", "disk", "py-spy", "attach", "python3 on PATH",
+    "Python for gdb", "user namespaces", "perf paranoia", "driver", "GPU", "nvcc", "cuda-gdb", "nsys", "DCGM",
 )  # fmt: skip
 
 

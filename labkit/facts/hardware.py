@@ -1,7 +1,5 @@
 """Hardware, kernel settings and services."""
 
-import os
-
 from labkit.facts import Finding, judged
 from labkit.sandboxing import find_bwrap, probe_command
 from labkit.system import System
@@ -25,18 +23,6 @@ def disk(system: System) -> Finding:
         f"{free:.1f} GiB free",
         f"{DISK_FLOOR_GIB} GiB free or more",
         "Free some space: `du -xh --max-depth=2 ~ | sort -h | tail`.",
-    )
-
-
-def ptrace_scope(system: System) -> Finding:
-    """Whether gdb may attach to a process that it did not start (Yama)."""
-    scope = system.text("/proc/sys/kernel/yama/ptrace_scope")
-    expected = "0, or root: gdb may attach to a running engine (starting one under gdb works anyway)"
-    if scope is None:
-        return Finding("ok", "no Yama here: not restricted", expected)
-    good = scope == "0" or (scope in "12" and os.geteuid() == 0)
-    return judged(
-        good, scope, expected, "sudo sysctl kernel.yama.ptrace_scope=0   # until the next boot; in a container: --cap-add=SYS_PTRACE"
     )
 
 

@@ -1,0 +1,87 @@
+"""What lesson 03 works with: gdb sessions for a cell's commands, set up the same way each time. The commands stay in the lesson."""
+
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from labkit import show
+from labkit.build.tree import working_tree
+from labkit.debug.course_gdb import write_course_gdb
+from labkit.debug.gdb import Gdb, arguments
+from labkit.debug.in_python import InPython
+from labkit.debug.magic import Dialogue, Opened
+from labkit.debug.sources import compiled_from
+from labkit.lab import Lab
+from labkit.messages import LearnerMessage
+
+
+class Debuggers(InPython):
+    """The debuggers of one lesson. Writes course.gdb into the lesson's folder; one session of each kind is open at a time.
+
+    Raises LearnerMessage without vLLM's source.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self.lab, self.tree = lab, working_tree(lab.folder / "work", show.text)
+        self.init = lab.scratch() / "course.gdb"
+        write_course_gdb(self.init, compiled_from(self.tree))
+        self._gdb = Dialogue("gdb", "the cell that calls debuggers.gdb(...)")
+
+    def gdb(self, program: Sequence[object], *, cuda: bool = False) -> Gdb:
+        """Start gdb (with `cuda`, cuda-gdb) on a program that `run` will start; the cells that begin with %%gdb type into it.
+
+        What the program prints goes to program.log. An earlier session is closed, its program with it.
+        """
+        first, *rest = map(str, program)
+        debugger, log = self._which(cuda), self.lab.scratch() / "program.log"
+        found = shutil.which(first)
+        if found is None:
+            raise LearnerMessage(f"There is no program {first}.", "Give gdb a program file, such as sys.executable.")
+        _refuse_scripts(Path(found))
+        session = self._open(debugger, [found], log)
+        session.type(arguments(rest, log))
+        self._announce([debugger, "-nx", "-ix", self.init.name, "--args", first, *rest])
+        return session
+
+    def attach(self, pid: int) -> Gdb:
+        """Start gdb on a process that runs already. When the session is closed the process goes on."""
+        debugger = self._which(cuda=False)
+        session = self._open(debugger, [], None)
+        self._announce([debugger, "-nx", "-ix", self.init.name, "-p", str(pid)])
+        show.text(session.type(f"attach {pid}", timeout=120).splitlines()[-1])
+        return session
+
+    def play(self, session: Opened) -> Opened:
+        """Make a recorded session the one that cells with %%gdb type into."""
+        self._gdb.close()
+        return self._gdb.opened(session)
+
+    def _open(self, debugger: str, program: list[str], log: Path | None) -> Gdb:
+        self._gdb.close()
+        name = Path(debugger).name
+        command = [debugger, "-nx", "--interpreter=mi3", "-ix", str(self.init), *program]
+        return self._gdb.opened(Gdb(command, cwd=self.lab.scratch(), log=log, name=name))
+
+    def _which(self, cuda: bool) -> str:
+        """Plain gdb where it will do and is there, else cuda-gdb, which can do all that gdb can."""
+        names = ["cuda-gdb"] if cuda else ["gdb", "cuda-gdb"]
+        found = next((name for name in names if shutil.which(name)), None)
+        if found is None:
+            raise LearnerMessage(f"{names[0]} is not installed, or not on PATH.", "Run `labkit doctor`: its row names the command.")
+        return found
+
+    def _announce(self, command: Sequence[str]) -> None:
+        show.text(f"$ {shlex.join(command)}\nThe cells that begin with %%gdb type into it; it stays until you close it or the kernel ends.")
+
+
+def _refuse_scripts(program: Path) -> None:
+    """pyenv's and conda's `python` can be a shell script that starts Python: gdb cannot load that."""
+    with program.open("rb") as stream:
+        if stream.read(2) == b"#!":
+            raise LearnerMessage(
+                f"{program} is a script, not a program: gdb would say 'not in executable format'.",
+                f"Give it the real one: {sys.executable}",
+            )

@@ -1,0 +1,60 @@
+"""What was typed into a debugger and what it answered: shown in the notebook as a dialogue, kept in the evidence as data."""
+
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+MAX_FRAMES = 60  # of a stop at a breakpoint, kept in the evidence
+MAX_STEP_FRAMES = 2  # of any other stop: one step is like the next
+MAX_NAME = 160  # characters of a function's name: those of templates have thousands
+MAX_SAID = 6000  # characters of one answer, kept in the evidence
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One C or C++ frame. `file` and `line` are "" and 0 without debug information."""
+
+    function: str
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The program stopped: why ("breakpoint-hit", "end-stepping-range", "exited-normally", ...), and its frames, innermost first."""
+
+    reason: str
+    frames: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One command, the debugger's answer, and where the program stopped if the command ran it."""
+
+    typed: str
+    said: str
+    stop: Stop | None = None
+
+
+@dataclass
+class Transcript:
+    """A dialogue. `debugger` is "gdb", "cuda-gdb" or "pdb"; `prompt` is what stands before each command."""
+
+    debugger: str
+    prompt: str
+    turns: list[Turn] = field(default_factory=list)
+
+    def text(self, first: int = 0) -> str:
+        """Return the dialogue from turn `first` on, as a terminal shows it."""
+        return "\n".join(f"{self.prompt}{turn.typed}\n{turn.said}".rstrip() for turn in self.turns[first:])
+
+    def facts(self) -> dict[str, JsonValue]:
+        """Return the dialogue as a record keeps it."""
+        return {"debugger": self.debugger, "turns": [_facts(turn) for turn in self.turns]}
+
+
+def _facts(turn: Turn) -> JsonValue:
+    stop = turn.stop
+    kept = MAX_FRAMES if stop and stop.reason == "breakpoint-hit" else MAX_STEP_FRAMES
+    frames: JsonValue = [[f.function[:MAX_NAME], f.file, f.line] for f in stop.frames[:kept]] if stop else []
+    return {"typed": turn.typed, "said": turn.said[:MAX_SAID], **({"stop": stop.reason, "frames": frames} if stop else {})}
