@@ -1,5 +1,7 @@
 """A recorded cuda-gdb session that answers what it was asked when it was recorded. For machines without a GPU."""
 
+import re
+
 from labkit import show
 from labkit.checks.cuda_recorded import recording
 from labkit.debug.gdb import commands_in
@@ -7,7 +9,8 @@ from labkit.debug.transcript import Transcript, Turn
 
 FOCUS = "cuda block "
 MACHINE = "an NVIDIA H100"
-SHOWN_WIDTH, SHOWN_END = 190, 90  # of a line: names of C++ templates are long, and a place stands at the end
+SHOWN_WIDTH, SHOWN_END = 190, 80  # of a line; a place stands at its end
+TEMPLATE = re.compile(r"<[^<>]{20,}>")  # arguments that fill a screen
 
 
 class Replay:
@@ -58,5 +61,6 @@ class Replay:
 
 
 def clipped(line: str) -> str:
-    """Return a line with its middle left out, if it is long."""
+    """Return a line as the notebook shows it: without long template arguments, and with its middle left out if it is still long."""
+    line = TEMPLATE.sub("<…>", line)
     return line if len(line) <= SHOWN_WIDTH else f"{line[: SHOWN_WIDTH - SHOWN_END - 3]} … {line[-SHOWN_END:]}"

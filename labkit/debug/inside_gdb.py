@@ -25,6 +25,7 @@ class PyBt(gdb.Command):  # type: ignore[misc]
 
     def invoke(self, _argument: str, _from_tty: bool) -> None:
         """Print what Python wrote."""
+        needs_a_process()
         gdb.write(dumped_by_python())
 
 
@@ -36,6 +37,7 @@ class BtBoth(gdb.Command):  # type: ignore[misc]
 
     def invoke(self, _argument: str, _from_tty: bool) -> None:
         """Print the list."""
+        needs_a_process()
         reader = getattr(__import__("__main__"), "Frame", None)
         rows = list(both(gdb.newest_frame(), reader))
         for number, kind, function, place in folded(rows):
@@ -43,6 +45,12 @@ class BtBoth(gdb.Command):  # type: ignore[misc]
         if not any(kind == "Python" for _, kind, _, _ in rows):
             gdb.write("(this Python has no script for gdb: its frames cannot be put between these; Python's own list of them:)\n")
             gdb.write(dumped_by_python())
+
+
+def needs_a_process() -> None:
+    """Say what gdb says itself where there is nothing to look at."""
+    if gdb.selected_thread() is None:
+        raise gdb.GdbError("No stack.")
 
 
 def both(frame: Any, reader: Any) -> Iterator[Row]:

@@ -1,6 +1,8 @@
 """The CUDA half of lesson 03, without a GPU: planted failures, what cuda-gdb says, recordings, and the checks on both lanes."""
 
 import json
+import re
+import shutil
 import struct
 import sys
 from pathlib import Path
@@ -19,7 +21,7 @@ from labkit.checks import debuggers_cuda as visible
 from labkit.checks.cuda_plants import AFTER, KERNEL, KINDS, VARIANTS, Plant, plant_of
 from labkit.debug import cuda_hang
 from labkit.debug.cuda_batch import turns_of
-from labkit.debug.cuda_replay import Replay
+from labkit.debug.cuda_replay import Replay, clipped
 from labkit.debug.planted import planted
 from labkit.evidence import BadEvidence
 from labkit.lane import Lane
@@ -34,6 +36,10 @@ LEARNERS = ("ada", "bob", "carol", "dan", "eve")
 SLOTS = list(range(16, 26))
 KEY = [[0.5 + token, -1.25, 0.0, 2.0] for token in range(len(SLOTS))]
 GOOD = 5.0
+LESSON = {  # what its cells type
+    "entry": [f"break {KERNEL}", "run", "bt 3", "continue", "info cuda kernels", "info locals", "next", "next", "next", "info locals"],
+    "own step": ["delete", "continue", f"break {KERNEL}", "continue", "continue", "delete", "info cuda kernels"],
+}
 
 
 # What the debuggers say
@@ -43,9 +49,7 @@ def test_a_real_session_is_taken_apart():
     text = RECORDED.read_text()
     assert cuda_text.focus(text) == ((0, 0, 0), (5, 0, 0))
     assert cuda_text.kernels(text) == [(True, (16384, 1, 1), (512, 1, 1), KERNEL)]
-    assert [frame.function for frame in cuda_text.frames(text)] == [KERNEL]
-    assert cuda_text.frames(text)[0].line == 326
-    assert cuda_text.locals_of(text)["slot_idx"] == "-1"
+    assert [(frame.function, frame.line) for frame in cuda_text.frames(text)] == [(KERNEL, 326)]
     assert cuda_text.vector(text) == (5, 0, 0)
 
 
@@ -69,6 +73,44 @@ def test_numbers(said, number):
     assert cuda_text.integer(said) == number
 
 
+@pytest.mark.parametrize(("name", "line", "frame", "at"), [
+    ("illegal-0", 345, ("cache_kernels.cu", 345), ((3, 0, 0), (133, 0, 0))),
+    ("illegal-1", 350, ("vectorization_utils.cuh", 113), ((5, 0, 0), (32, 0, 0))),  # a write: the warp went on
+    ("illegal-2", 359, ("cache_kernels.cu", 359), ((2, 0, 0), (42, 0, 0))),
+    ("hang-0", None, ("cache_kernels.cu", 346), ((4, 0, 0), (128, 0, 0))),
+    ("hang-1", None, ("cache_kernels.cu", 350), ((2, 0, 0), (0, 0, 0))),
+    ("hang-2", None, ("cache_kernels.cu", 359), ((6, 0, 0), (64, 0, 0))),
+])  # fmt: skip
+def test_a_real_core_dump_is_taken_apart(name, line, frame, at):
+    opened, backtrace = (turn["said"] for turn in cuda_recorded.recording(name).dialogues["core"]["turns"][:2])
+    assert cuda_text.triggered(opened) == (line and ("cache_kernels.cu", line))
+    assert [(f.function, f.file.rpartition("/")[2], f.line) for f in cuda_text.frames(backtrace)] == [(KERNEL, *frame)]
+    assert cuda_text.focus(opened) == at
+
+
+def test_real_tracebacks_and_stacks_end_in_a_function_of_vllm():
+    for number in range(3):
+        runs = cuda_recorded.recording(f"illegal-{number}").runs
+        assert [visible.blamed(runs[which]["output"]) for which in ("plain", "blocking")] == [
+            "__torch_function__",
+            "flash_attn_varlen_func",
+        ]
+        assert visible.waiting(cuda_recorded.recording(f"hang-{number}").facts["notes"]["stack"]) == "__torch_function__"
+
+
+@pytest.mark.parametrize(("file", "is_one"), [
+    ("site-packages/vllm/v1/engine/core.py", True), ("vllm/envs.py", True), ("/home/me/vllm/.venv/lib/python3.12/site-packages/torch/_ops.py", False),
+])  # fmt: skip
+def test_files_of_vllm(file, is_one):
+    assert bool(visible.VLLM_FILE.search(file)) == is_one
+
+
+def test_recordings_hold_no_paths_of_the_machine_that_made_them():
+    for path in cuda_recorded.FOLDER.glob("*.json"):
+        assert not re.search(r"/tmp/|/root|/kernel/|labkit-cache|/work/l03|/usr/lib", path.read_text()), path.name
+    assert sum(path.stat().st_size for path in cuda_recorded.FOLDER.glob("*.json")) < 600_000
+
+
 def test_a_sanitizer_report_is_taken_apart():
     found = cuda_text.accesses(report(356, 2, 3))
     assert [(a.does, a.function, a.file, a.line, a.thread, a.block) for a in found][1] == (
@@ -79,12 +121,12 @@ def test_a_sanitizer_report_is_taken_apart():
 
 READERS = [
     cuda_text.focus, cuda_text.value, cuda_text.vector, cuda_text.integer, cuda_text.integers, cuda_text.frames, cuda_text.kernels,
-    cuda_text.locals_of, cuda_text.accesses, cuda_text.errors, cuda_text.python_frames, cuda_text.spied_frames, cuda_text.cuda_error,
-    visible.blamed,
+    cuda_text.accesses, cuda_text.errors, cuda_text.python_frames, cuda_text.spied_frames, cuda_text.triggered, cuda_text.first_traceback,
+    visible.blamed, visible.waiting,
 ]  # fmt: skip
 WORDS = st.sampled_from(
     ["$1 = {", "x = 1, ", "<repeats 9999 times>", "#0  ", "0x7f", " in ", "<<<(1,1,1),(", "*  0 - 0", "\n", "=========", " Invalid __global__ write",
-     "of size 2 bytes\n", " focus set to CUDA kernel 0, grid 1, block (", "9" * 30, "at a.cu:", 'File "vllm/x.py", line 3, in f', "CUDA error: ", " " * 50, ")", "("]
+     "of size 2 bytes\n", " focus set to CUDA kernel 0, grid 1, block (", "9" * 30, "at a.cu:", "The exception was triggered at PC 0x1 ", "inlined from ", "Traceback (most recent call last)", "[rank0]:", 'File "vllm/x.py", line 3, in f', "CUDA error: ", " " * 50, ")", "("]
 )  # fmt: skip
 
 
@@ -95,7 +137,23 @@ def test_no_text_makes_a_reader_fail(reader, text):
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
-@pytest.mark.parametrize("piece", ["a", " ", "* 0 ", "(1,", "#1 ", "{0, ", "=========     at ", 'File "', "$1 = ", "x = 1\n"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        " ",
+        "* 0 ",
+        "(1,",
+        "#1 ",
+        "{0, ",
+        "=========     at ",
+        "The exception was triggered at PC 0x1 (",
+        "#1 a at b:1 in ",
+        'File "',
+        "$1 = ",
+        "x = 1\n",
+    ],
+)
 def test_long_text_is_read_in_bounded_time(reader, piece, benchmark_seconds=2.0):
     import time
 
@@ -159,10 +217,13 @@ def test_what_was_never_reached_is_left_out():
 
 @pytest.fixture
 def recorded(tmp_path, monkeypatch):
+    """The recordings, and where memcheck's are still to be made one for each variant that looks like them."""
     folder = tmp_path / "recorded"
-    folder.mkdir()
-    for name, content in recordings().items():
-        (folder / f"{name}.json").write_text(json.dumps({"schema": 1, "name": name, **content}))
+    shutil.copytree(cuda_recorded.FOLDER, folder)
+    for number in range(3):
+        path, plant = folder / f"oob-{number}.json", Plant("oob", number, number + 2, (5, 7, 11)[number])
+        if not path.exists():
+            path.write_text(json.dumps({"schema": 1, "name": path.stem, "plant": vars(plant), "dialogues": {}, **oob_recording(plant)}))
     monkeypatch.setattr(cuda_recorded, "FOLDER", folder)
     cuda_recorded.recording.cache_clear()
     yield folder
@@ -173,11 +234,28 @@ def test_a_replay_goes_forward_and_finds_a_focus_anywhere(recorded):
     replay = Replay("kernel")
     assert "Breakpoint 1" in replay.type(f"break {KERNEL}")
     assert "focus" in replay.type("cuda  block (4,0,0) thread (101,0,0)")
-    assert replay.type("print slot_idx") == "$9 = 20"
+    assert replay.type("print slot_idx") == "$53 = 20"
     assert "goes on with" in replay.type("print nonsense")
     assert "focus" in replay.type("cuda block (1,0,0) thread (5,0,0)")
-    assert replay.type("print slot_idx") == "$9 = 17"
+    assert replay.type("print slot_idx") == "$11 = 17"
     assert [turn.typed for turn in replay.transcript.turns][-1] == "print slot_idx"
+
+
+@pytest.mark.parametrize("session", ["entry", "own step", *cuda_recorded.SCENES])
+def test_the_recording_answers_all_that_the_lesson_types(session):
+    replay = Replay("kernel")
+    for command in LESSON[session] if isinstance(session, str) else scene_commands(*session):
+        assert "nobody typed this" not in replay.type(command), command
+
+
+def test_a_long_line_keeps_both_ends():
+    line = (
+        "#0  0x00007f in " + TEMPLATE + "<<<(10,1,1),(192,1,1)>>> (" + "key=0x7ffbd0800480, " * 20 + ") at work/csrc/cache_kernels.cu:336"
+    )
+    shown = clipped(line)
+    assert shown.startswith("#0  0x00007f in vllm::reshape_and_cache_flash_kernel<…><<<(10,1,1)")
+    assert shown.endswith("cache_kernels.cu:336")
+    assert len(shown) < 200
 
 
 # The checks, on both lanes
@@ -199,10 +277,12 @@ WRONG = [
     ("kernel", "debuggers-kernel-answer", {"key": [1.0, 2.0, 3.0, 4.0]}),
     ("kernel", "debuggers-kernel-answer", {"place": [0, 0]}),
     ("illegal_access", "debuggers-illegal-answer", {"silent_line": 1}),
-    ("illegal_access", "debuggers-illegal-answer", {"thread": 500}),
-    ("illegal_access", "debuggers-illegal-answer", {"blamed": "do_kv_cache_update"}),
+    ("illegal_access", "debuggers-illegal-answer", {"warp": 50}),
+    ("illegal_access", "debuggers-illegal-answer", {"blamed": ["do_kv_cache_update", "flash_attn_varlen_func"]}),
+    ("illegal_access", "debuggers-illegal-answer", {"blamed": "flash_attn_varlen_func"}),
     ("hang", "debuggers-hang-answer", {"line": 337}),
     ("hang", "debuggers-hang-answer", {"waits_in": "main"}),
+    ("hang", "debuggers-hang-answer", {"warp": 32}),
 ]
 
 
@@ -240,7 +320,7 @@ def test_a_changed_transcript_fails(recorded, tmp_path):
     )
 )
 def test_no_evidence_makes_a_check_fail_otherwise_than_with_a_verdict(junk):
-    facts = dict.fromkeys(("turns", "torch", "plain", "memcheck", "notes", "answer", "recording", "slots"), junk)
+    facts = dict.fromkeys(("turns", "torch", "plain", "blocking", "padded", "notes", "answer", "recording", "slots"), junk)
     record = SimpleNamespace(facts=facts, token=token_of("ada"), lane="cuda", machine=SimpleNamespace(gpu="GPU"))
     evidence = SimpleNamespace(record=lambda _: record, digest=lambda _: "x")
     for name in ("kernel", "illegal_access", "hang"):
@@ -315,11 +395,15 @@ def kernel_facts(token, lane):
         "slot_mapping": SLOTS,
         "key": KEY,
     }
-    if lane == "cpu":
-        torch = cuda_recorded.recording("kernel").facts["torch"]
     turns = [*entry(), *scene(block, thread)]
+    if lane == "cpu":
+        torch, turns = cuda_recorded.recording("kernel").facts["torch"], []
+        replay = Replay("kernel")
+        for command in (*LESSON["entry"], *LESSON["own step"], *scene_commands(block, thread)):
+            turns.append({"typed": command, "said": replay.type(command)})
+    slots, keys = torch["slot_mapping"], torch["key"]
     answer = {
-        "tokens": len(SLOTS), "slot": SLOTS[block], "place": list(divmod(SLOTS[block], 16)), "key": KEY[block],
+        "tokens": len(slots), "slot": slots[block], "place": list(divmod(slots[block], 16)), "key": keys[block],
         "head": thread // 32 if thread < 96 else None,
     }  # fmt: skip
     return "debuggers-kernel", {"turns": turns, "torch": torch, "recording": "kernel" if lane == "cpu" else ""}, answer
@@ -328,91 +412,51 @@ def kernel_facts(token, lane):
 def oob_facts(token, lane, plant):
     name = cuda_recorded.recorded_for(token, "oob")
     slots = cuda_recorded.recording(name).facts["slots"] if lane == "cpu" else visible.slots_of(token)
-    text = report(plant.line, slots.index(0 if plant.number == 1 else 63), plant.factor)
-    runs = cuda_recorded.recording(name).runs if lane == "cpu" else {"plain": a_run(""), "memcheck": a_run(text)}
+    text = report(plant.line, slots.index(visible.end_of(plant)), plant.factor)
+    runs = cuda_recorded.recording(name).runs if lane == "cpu" else {"plain": a_run(""), "memcheck": a_run(""), "padded": a_run(text)}
     return "debuggers-oob", {**runs, "slots": slots, "recording": name if lane == "cpu" else ""}, None
 
 
 def illegal_facts(token, lane, plants):
-    name, plant, silent = cuda_recorded.recorded_for(token, "illegal"), plants["illegal"], plants["oob"]
-    thread = plant.thread(16 + plant.row, 192)
+    plant, silent = plants["illegal"], plants["oob"]
+    facts, (block, thread) = crash_facts(token, lane, plant)
     slots = visible.slots_of(token) if lane == "cuda" else cuda_recorded.recording(cuda_recorded.recorded_for(token, "oob")).facts["slots"]
     answer = {
-        "silent_line": silent.line, "silent_block": slots.index(0 if silent.number == 1 else 63), "silent_threads": silent.factor,
-        "line": plant.line, "block": plant.row, "thread": thread, "blamed": "forward",
+        "silent_line": silent.line, "silent_block": slots.index(visible.end_of(silent)), "silent_threads": silent.factor,
+        "line": plant.line, "block": block, "warp": thread // 32, "blamed": ["__torch_function__", "flash_attn_varlen_func"],
     }  # fmt: skip
-    facts = {
-        "plain": a_run(TRACEBACK),
-        "blocking": a_run(TRACEBACK),
-        "turns": core(plant, thread),
-        "recording": name if lane == "cpu" else "",
-    }
-    return "debuggers-illegal", facts, answer
+    return "debuggers-illegal", {**cuda_recorded.recording(f"illegal-{plant.number}").runs, **facts}, answer
 
 
 def hang_facts(token, lane, plant):
-    name, thread = cuda_recorded.recorded_for(token, "hang"), plant.thread(16 + plant.row, 192)
-    notes = (
-        cuda_recorded.notes_of(cuda_recorded.recording(name).facts)
-        if lane == "cpu"
-        else {"ended_by_ctrl_c": False, "stack": "\n".join(SPY)}
-    )
-    answer = {"line": plant.line, "block": plant.row, "thread": thread, "waits_in": "execute_model"}
-    return "debuggers-hang", {"notes": notes, "turns": core(plant, thread), "recording": name if lane == "cpu" else ""}, answer
+    facts, (block, thread) = crash_facts(token, lane, plant)
+    answer = {"line": plant.line, "block": block, "warp": thread // 32, "waits_in": "BasevLLMParameter.__torch_function__"}
+    return "debuggers-hang", {"notes": cuda_recorded.recording(f"hang-{plant.number}").facts["notes"], **facts}, answer
 
 
-# Recordings, as the H100 writes them
-
-TRACEBACK = """Traceback (most recent call last):
-  File "infer.py", line 21, in main
-  File "site-packages/vllm/v1/engine/llm_engine.py", line 300, in step
-  File "site-packages/vllm/v1/attention/backends/flash_attn.py", line 1200, in forward
-  File "site-packages/torch/_ops.py", line 1200, in __call__
-torch.AcceleratorError: CUDA error: an illegal memory access was encountered
-"""
-SPY = [
-    'Thread 12 (active): "MainThread"',
-    "    synchronize (torch/cuda/streams.py:231)",
-    "    execute_model (vllm/v1/worker/gpu/model_runner.py:1700)",
-    "    main (infer.py:21)",
-]
+def crash_facts(token, lane, plant):
+    """What a core dump shows: the recorded one, or on the cuda lane the same one moved to the learner's own block and thread."""
+    found = cuda_recorded.recording(f"{plant.kind}-{plant.number}")
+    turns = found.dialogues["core"]["turns"]
+    if lane == "cpu":
+        (block, *_), (thread, *_) = cuda_text.focus(turns[0]["said"])
+        return {"turns": turns, "recording": cuda_recorded.recorded_for(token, plant.kind)}, (block, thread)
+    block, thread = plant.row, plant.thread(16 + plant.row, 192)
+    own = f"block ({block},0,0), thread ({thread},0,0)"
+    moved = [{**turn, "said": re.sub(r"block \(\d+,0,0\), thread \(\d+,0,0\)", own, turn["said"])} for turn in turns]
+    return {"turns": moved, "recording": ""}, (block, thread)
 
 
-def recordings():
-    scenes = [turn for block, thread in cuda_recorded.SCENES for turn in scene(block, thread)]
-    found = {
-        "kernel": {
-            "runs": {},
-            "dialogues": {"session": {"turns": [*entry(), *scenes]}},
-            "facts": {"torch": {"slot_mapping": SLOTS, "key": KEY, "prompt": "x"}},
-        }
-    }
-    for number in range(3):
-        for kind in KINDS:
-            plant = Plant(kind, number, number + 2, (5, 7, 11)[number])
-            found[f"{kind}-{number}"] = {"plant": vars(plant), "runs": {}, "dialogues": {}, "facts": {}, **RECORDINGS[kind](plant)}
-    return found
+# What a live run writes
 
 
 def oob_recording(plant):
-    slots = [21, 0, 63, 42]
+    slots = [21, 42, visible.end_of(plant), 11]
+    padded = a_run(report(plant.line, slots.index(visible.end_of(plant)), plant.factor))
     return {
-        "runs": {"plain": a_run("rows"), "memcheck": a_run(report(plant.line, slots.index(0 if plant.number == 1 else 63), plant.factor))},
+        "runs": {"plain": a_run("rows"), "memcheck": a_run("========= ERROR SUMMARY: 0 errors"), "padded": padded},
         "facts": {"slots": slots},
     }
-
-
-def illegal_recording(plant):
-    runs = {"plain": a_run(TRACEBACK), "blocking": a_run(TRACEBACK)}
-    return {"runs": runs, "dialogues": {"blocking": {"turns": core(plant, plant.thread(16 + plant.row, 192))}}}
-
-
-def hang_recording(plant):
-    notes = {"ended_by_ctrl_c": False, "pyspy": SPY, "core_bytes": 314000, "core_s": 0.6, "cores": ["hang.core.7"]}
-    return {"dialogues": {"core": {"turns": core(plant, plant.thread(16 + plant.row, 192))}}, "facts": {"notes": notes}}
-
-
-RECORDINGS = {"oob": oob_recording, "illegal": illegal_recording, "hang": hang_recording}
 
 
 def a_run(output):
@@ -437,6 +481,11 @@ def entry():
     return [turn(f"break {KERNEL}", "Breakpoint 1 (pending)"), turn("run", "stopped"), turn("info cuda kernels", table)]
 
 
+def scene_commands(block, thread):
+    return [f"cuda block ({block},0,0) thread ({thread},0,0)", "print blockIdx", "print threadIdx", *["next"] * 4, "print slot_idx", "next 9",
+            "print/x key_src[0]@4"]  # fmt: skip
+
+
 def scene(block, thread):
     at = f"[Switching focus to CUDA kernel 0, grid 320, block ({block},0,0), thread ({thread},0,0), device 0, sm 8, warp 2, lane 5]\n337\t  x"
     bits = ", ".join(hex(b) for b in struct.unpack("<4H", struct.pack("<4e", *KEY[block])))
@@ -445,12 +494,6 @@ def scene(block, thread):
         turn("print threadIdx", f"$6 = {{x = {thread}, y = 0, z = 0}}"), turn("print slot_idx", f"$9 = {SLOTS[block]}"),
         turn("print/x key_src[0]@4", f"$10 = {{{bits}}}"),
     ]  # fmt: skip
-
-
-def core(plant, thread):
-    at = f"[Current focus set to CUDA kernel 0, grid 9, block ({plant.row},0,0), thread ({thread},0,0), device 0, sm 1, warp 1, lane 8]"
-    frame = f"#0  0x00007f01 in {TEMPLATE}<<<(10,1,1),(192,1,1)>>> () at work/vllm-0.32.0/csrc/cache_kernels.cu:{plant.line}"
-    return [turn("target cudacore x.core.7", f"Opening GPU coredump: x.core.7\n{at}"), turn("bt", frame)]
 
 
 # A process that hangs, for real but without a GPU: it waits in C, and one of its threads plays the driver's part
@@ -476,6 +519,7 @@ for _ in range(2):
 
 @pytest.fixture
 def impatient(monkeypatch):
+    monkeypatch.setattr(cuda_hang, "_gpu_load", lambda _: "100 %")  # there is none here
     for name, seconds in {"HUNG_SECONDS": 0.1, "PATIENCE": 0.5, "START_SECONDS": 20.0}.items():
         monkeypatch.setattr(cuda_hang, name, seconds)
 
