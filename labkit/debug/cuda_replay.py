@@ -9,8 +9,8 @@ from labkit.debug.transcript import Transcript, Turn
 
 FOCUS = "cuda block "
 MACHINE = "an NVIDIA H100"
-SHOWN_WIDTH, SHOWN_END = 190, 80  # of a line; a place stands at its end
-TEMPLATE = re.compile(r"<[^<>]{20,}>")  # arguments that fill a screen
+SHOWN_WIDTH, SHOWN_END = 240, 80  # of a line; a place stands at its end
+TEMPLATE = re.compile(r"(?<=_kernel)<[^<>]{20,}>")  # arguments that fill a screen
 
 
 class Replay:
@@ -61,6 +61,6 @@ class Replay:
 
 
 def clipped(line: str) -> str:
-    """Return a line as the notebook shows it: without long template arguments, and with its middle left out if it is still long."""
+    """Return a line as the notebook shows it: without the template arguments of a kernel, and with its middle left out if it is still long."""
     line = TEMPLATE.sub("<…>", line)
     return line if len(line) <= SHOWN_WIDTH else f"{line[: SHOWN_WIDTH - SHOWN_END - 3]} … {line[-SHOWN_END:]}"

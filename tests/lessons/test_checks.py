@@ -82,6 +82,17 @@ def test_another_learners_evidence_earns_nothing(handed, grade_id):
             "build-failures",
             "inference-first_tokens",
             "inference-watch_the_scheduler",
+            "debuggers-init",
+            "debuggers-first_stop",
+            "debuggers-hits",
+            "debuggers-overlay_stop",
+            "debuggers-condition",
+            "debuggers-attach",
+            "debuggers-pdb",
+            "debuggers-kernel",
+            "debuggers-illegal_access",
+            "debuggers-hang",
+            "debuggers-vscode",
         )
     ],
 )
@@ -107,6 +118,9 @@ def keep_answers_about(handed):
 
 ABOUT = {
     **{f"build-{run}-answer": f"build-{run}" for run in ("wheel", "active", "forecast", "sample", "failures")},
+    "debuggers-hits-answer": "debuggers-wheel",
+    "debuggers-stack-answer": "debuggers-overlay",
+    **{f"debuggers-{run}-answer": f"debuggers-{run}" for run in ("attach", "pdb", "kernel", "illegal", "hang")},
     "inference-steps-answer": "inference-steps",
     "inference-process-answer": "inference-processes",
 }
