@@ -69,18 +69,23 @@ class Hanging:
         show.text(f"{PATIENCE:.0f} s after Ctrl-C the process {'has ended' if ended else 'is still there'}.")
 
     def stack(self) -> str:
-        """Return the Python stack, as py-spy sees it from outside, or the program's own faulthandler where py-spy is missing."""
-        spy = shutil.which("py-spy", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-        if spy:
-            seen = run([spy, "dump", "--pid", str(self.pid)], log=self.folder / "py-spy.log", timeout=30, quiet=True)
-            text = seen.output
-        else:
-            before = len(self.said())
-            self._process.send_signal(signal.SIGUSR1)
-            time.sleep(1)
-            text = self.said()[before:]
+        """Return the Python stack, as py-spy sees it from outside; where it may not look, as the program's own faulthandler does."""
+        text = self._spied() or self._told()
         self.notes["stack"] = text[:6000]
         return text
+
+    def _spied(self) -> str:
+        spy = shutil.which("py-spy", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+        if not spy:
+            return ""
+        seen = run([spy, "dump", "--pid", str(self.pid)], log=self.folder / "py-spy.log", timeout=30, quiet=True)
+        return seen.output if seen.ok else ""
+
+    def _told(self) -> str:
+        before = len(self.said())
+        self._process.send_signal(signal.SIGUSR1)
+        time.sleep(1)
+        return self.said()[before:]
 
     def dump(self) -> Path:
         """Ask the driver for a core dump of the GPU: one write into the pipe. Return the file. Raises LearnerMessage when none comes."""

@@ -16,7 +16,7 @@ from labkit.debug.transcript import MAX_FRAMES, Frame, Stop, Transcript, Turn
 from labkit.live import LiveTail
 from labkit.messages import LearnerMessage
 
-TIMEOUT = 180.0  # seconds that one command may take: an engine's start under gdb takes 10 to 70
+TIMEOUT = 300.0  # seconds that one command may take: an engine starts in 10 to 70 under gdb, once with 100 more to compile a sampler
 ASK_SECONDS = 60.0  # for what gdb answers without running the program
 SHOWN_WIDTH = 190  # characters of a line in the notebook; names of C++ templates are longer than any screen
 OPENERS = ("commands", "define", "document", "python", "if", "while")  # they take lines until `end`

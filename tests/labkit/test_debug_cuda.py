@@ -98,6 +98,12 @@ def test_real_tracebacks_and_stacks_end_in_a_function_of_vllm():
         assert visible.waiting(cuda_recorded.recording(f"hang-{number}").facts["notes"]["stack"]) == "__torch_function__"
 
 
+def test_faulthandler_names_the_main_thread_last():
+    other = 'Thread 0x1 (most recent call first):\n  File "site-packages/vllm/usage/usage_lib.py", line 255 in report\n\n'
+    main = 'Current thread 0x2 (most recent call first):\n  File "site-packages/vllm/model_executor/parameter.py", line 124 in __torch_function__\n'
+    assert visible.waiting(other + main) == "__torch_function__"
+
+
 @pytest.mark.parametrize(("file", "is_one"), [
     ("site-packages/vllm/v1/engine/core.py", True), ("vllm/envs.py", True), ("/home/me/vllm/.venv/lib/python3.12/site-packages/torch/_ops.py", False),
 ])  # fmt: skip
