@@ -58,6 +58,11 @@ def ending(exit_code: int, timeout: float | None) -> str:
     return f"exit code {exit_code}"
 
 
+def without_colours(text: str) -> str:
+    """Return a text without colours and cursor moves."""
+    return _ANSI.sub("", text)
+
+
 def tail(output: str, count: int) -> list[str]:
     """Return the last lines of an output that are not empty, without colours."""
     return [_ANSI.sub("", line)[:300] for line in output.splitlines() if line.strip()][-count:]

@@ -161,7 +161,8 @@ def waits_in(record: Record) -> str:
 
 def waiting(stack: str) -> str:
     """Return the innermost vLLM function of a py-spy dump, or of what faulthandler wrote, without its class; "" without one."""
-    main = stack.rpartition("Current thread")[2]  # faulthandler begins with the others
+    plain = re.sub(r"\x1b\[[0-9;]{0,9}m", "", stack)  # py-spy writes colours where a variable asks for them
+    main = plain.rpartition("Current thread")[2]  # faulthandler begins with the others
     found = [*spied_frames(main), *python_frames(main)]
     return next((function.rpartition(".")[2] for file, _, function in found if VLLM_FILE.search(file)), "")
 

@@ -12,12 +12,13 @@ from typing import Any
 
 from labkit import show
 from labkit.debug.cuda_replay import MACHINE
+from labkit.live import without_colours
 from labkit.messages import LearnerMessage
 from labkit.runner import end_group, run
 
 READY = "the engine is ready"
 START_SECONDS, HUNG_SECONDS, PATIENCE, DUMP_SECONDS = 240.0, 10.0, 4.0, 60.0
-DUMP = {  # the flags leave the contents of memory out; what is left, 0.1 GB, no flag leaves out
+DUMP = {  # the flags leave the contents of memory out; what is left, 0.1 GB, is the machine code of all kernels that were loaded (.cudbg.relfimg)
     "CUDA_ENABLE_USER_TRIGGERED_COREDUMP": "1",
     "CUDA_COREDUMP_PIPE": "pipe.%p",
     "CUDA_COREDUMP_FILE": "hang.core.%p",
@@ -79,7 +80,7 @@ class Hanging:
         if not spy:
             return ""
         seen = run([spy, "dump", "--pid", str(self.pid)], log=self.folder / "py-spy.log", timeout=30, quiet=True)
-        return seen.output if seen.ok else ""
+        return without_colours(seen.output) if seen.ok else ""
 
     def _told(self) -> str:
         before = len(self.said())

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -118,7 +119,8 @@ def catches(pid: int, number: int) -> bool:
 
 def short_path(path: str) -> str:
     """Return a file's path without the folder that packages or Python's own modules are in: vllm/v1/engine/core.py."""
-    return _PACKAGES.sub("", path)
+    roots = [root for root in sys.path if root and path.startswith(f"{root.rstrip('/')}/")]  # PYTHONPATH, and editable installs
+    return _PACKAGES.sub("", path) if not roots else path[len(max(roots, key=len).rstrip("/")) + 1 :]
 
 
 def as_text(title: str, threads: Sequence[Thread], frames: int = 12) -> str:
