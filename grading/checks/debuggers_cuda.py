@@ -187,7 +187,7 @@ def _handed(torch: dict[str, Any], block: int) -> tuple[list[int], list[list[flo
 
 def _halves(mine: list[Said]) -> list[list[float]]:
     """The float16 numbers of each `print/x key_src[0]@4`."""
-    found = [integers(turn.said) for turn in typed(mine, "print/x") if "key" in turn.typed]
+    found = [integers(turn.said) for turn in typed(mine, "print") if "key" in turn.typed and "/x" in turn.typed]
     return [list(struct.unpack("<4e", struct.pack("<4H", *bits))) for bits in found if len(bits) == 4 and all(0 <= b < 65536 for b in bits)]
 
 

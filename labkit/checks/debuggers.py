@@ -1,5 +1,6 @@
 """Visible checks of lesson 03_debuggers: gdb in the engine's C++, in the wheel's build and in the learner's own."""
 
+import re
 from typing import Any
 
 from labkit.checks import debuggers_cuda, debuggers_python, debuggers_vscode
@@ -16,6 +17,7 @@ SOURCES = {"cpu": "csrc/cpu/utils.cpp", "cuda": "csrc/cache_kernels.cu"}
 VARIABLES = {"cpu": "positions_ptr[0]", "cuda": "num_tokens"}
 POSITIONS = (12, 13, 14)
 TOKENS = 10
+IF = re.compile(r"\bif\b")
 PARTS = {"function", "arguments", "locals"}
 AGAIN = "Run the session again, from the cell that starts gdb."
 
@@ -41,7 +43,7 @@ def first_stop(evidence: Evidence) -> list[Row]:
     given = evidence.record("debuggers-shown-answer").facts.get("answer")
     return [
         row("stopped in", stopped_in(dialogue, function), function, "Two commands: break, with your lane's FUNCTION, and run."),
-        row("backtrace", len(typed(dialogue, "backtrace", "bt")), "one", "Run the cell after yours.", ok=bool(typed(dialogue, "backtrace", "bt"))),
+        row("backtrace", len(typed(dialogue, "backtrace")), "one", "Run the cell after yours.", ok=bool(typed(dialogue, "backtrace"))),
         row("overlay", overlay_in(record) or "none", "none", "Start gdb outside of any `with overlay.active()`.", ok=not overlay_in(record)),
         *run_rows(record),
         row("SHOWN", given, "a set of function, arguments, locals", "Write a set of these words.", ok=isinstance(given, list) and {*map(str, given)} <= PARTS),
@@ -86,13 +88,13 @@ def condition(evidence: Evidence) -> list[Row]:
     """The program stopped only where your own condition held."""
     record = evidence.record("debuggers-overlay")
     own, variable = own_number(record), VARIABLES[record.lane]
-    asked = [turn.typed for turn in typed(turns(record), "break", "b") if " if " in turn.typed]
+    asked = [turn.typed for turn in typed(turns(record), "break") if IF.search(turn.typed)]
     after = after_condition(turns(record))
     printed = values_printed(after)
     return [
-        row("breakpoint with a condition", asked[-1] if asked else "none", f"break … if {variable} == {own}", "break PLACE if CONDITION", ok=asks_for(asked, variable, own)),
+        row("breakpoint with a condition", asked[-1] if asked else "none", f"break … if {variable} == {own}", "break PLACE if CONDITION", ok=asks_for(asked, own)),
         row("stopped there", len(stops(after)), "one stop or more", "continue, after the breakpoint is set.", ok=bool(stops(after))),
-        row("printed", printed[:2], f"{own}, then your lane's VALUE", "print the variable, next 2, print VALUE.", ok=len(printed) >= 2 and printed[0] == own),
+        row("printed", printed[:2], f"{own}, then your lane's VALUE", "print the variable, next 2, print VALUE.", ok=own in printed[:-1]),
     ]  # fmt: skip
 
 
@@ -150,18 +152,19 @@ def own_number(record: Record) -> int:
 
 def after_condition(dialogue: list[Said]) -> list[Said]:
     """Return the turns that follow the last breakpoint with a condition."""
-    places = [number for number, turn in enumerate(dialogue) if turn.command in ("break", "b", "tbreak") and " if " in turn.typed]
+    places = [number for number, turn in enumerate(dialogue) if turn.command in ("break", "tbreak") and IF.search(turn.typed)]
     return dialogue[places[-1] + 1 :] if places else []
 
 
-def asks_for(asked: list[str], variable: str, own: int) -> bool:
-    """Whether the last condition compares the variable with the learner's number."""
-    return bool(asked) and asked[-1].partition(" if ")[2].replace(" ", "") in (f"{variable}=={own}", f"{own}=={variable}")
+def asks_for(asked: list[str], own: int) -> bool:
+    """Whether the last condition compares something with the learner's number, and allows nothing else."""
+    condition = IF.split(asked[-1], maxsplit=1)[-1] if asked else ""
+    return "==" in condition and "||" not in condition and str(own) in re.findall(r"\d+", condition)
 
 
 def breaks_at(record: Record, function: str) -> bool:
     """Whether a breakpoint was set on a function."""
-    return any(turn.typed.split()[-1] == function for turn in typed(turns(record), "break", "b", "tbreak"))
+    return any(turn.typed.split()[-1] == function for turn in typed(turns(record), "break", "tbreak"))
 
 
 CHECKS: dict[str, VisibleCheck] = {

@@ -11,6 +11,14 @@ MAX_CHARS = 8000  # of one answer
 HITS = re.compile(r"already hit (\d{1,9}) times?")
 LOCAL = re.compile(r"^(\w{1,60}) = (.{1,200})$", re.MULTILINE)
 VALUE = re.compile(r"^\$\d{1,4} = (-?\d{1,18})\b", re.MULTILINE)
+CHANGED = re.compile(r"^New value = (-?\d{1,18})\b", re.MULTILINE)
+COMMANDS = (  # that checks look for, each with what gdb takes for it besides its own beginning
+    ("break", "b"), ("tbreak", "tb"), ("run", "r"), ("continue", "c", "fg"), ("next", "n"), ("step", "s"), ("finish",), ("until", "u"), ("advance",),
+    ("start",), ("stepi", "si"), ("nexti", "ni"), ("backtrace", "bt", "where"), ("print", "p", "inspect"), ("info", "i"), ("watch",), ("ignore",),
+    ("delete", "d"), ("list", "l"), ("skip",), ("py-bt",), ("cuda",), ("target",), ("thread", "t"),
+)  # fmt: skip
+ABOUT = ("locals", "args", "breakpoints")  # what `info` is asked for; gdb takes a beginning
+RUNS = {"run", "start", "continue", "next", "step", "stepi", "nexti", "finish", "until", "advance"}
 PYTHON_FRAME = re.compile(r'File "([^"\n]{1,300})", line (\d{1,7}|\?),? in ([\w<>.]{1,120})')
 
 
@@ -34,8 +42,8 @@ class Said:
 
     @property
     def command(self) -> str:
-        """The command's first word."""
-        return (self.typed.split() or [""])[0]
+        """The command's first word, written out: gdb takes its beginning."""
+        return (full(self.typed).split() or [""])[0]
 
     @property
     def top(self) -> Place:
@@ -52,7 +60,9 @@ def turns(record: Record) -> list[Said]:
 def _turn(turn: dict[str, Any]) -> Said:
     frames = turn.get("frames")
     places = tuple(place for frame in (frames[:100] if isinstance(frames, list) else []) if (place := _place(frame)))
-    return Said(_text(turn.get("typed")), _text(turn.get("said")), _text(turn.get("stop")), places)
+    typed = _text(turn.get("typed"))
+    runs = full(typed).partition(" ")[0] in RUNS  # nothing else can lead to a stop
+    return Said(typed, _text(turn.get("said")), _text(turn.get("stop")) if runs else "", places if runs else ())
 
 
 def _place(frame: object) -> Place | None:
@@ -71,8 +81,21 @@ def stops(dialogue: list[Said], reason: str = "breakpoint-hit") -> list[Said]:
 
 
 def typed(dialogue: list[Said], *commands: str) -> list[Said]:
-    """Return the turns whose command is one of these, or begins like it, as gdb allows: `bt`, `info b` and so on are given in full."""
-    return [turn for turn in dialogue if any(turn.typed == c or turn.typed.startswith(f"{c} ") for c in commands)]
+    """Return the turns with one of these commands, however short it was typed."""
+    return [turn for turn in dialogue if any(full(turn.typed) == c or full(turn.typed).startswith(f"{c} ") for c in commands)]
+
+
+def full(typed: str) -> str:
+    """Return a command as gdb reads it: "bt 3" is "backtrace 3", "i loc" is "info locals", "p/d x" is "print x"."""
+    first, _, rest = typed.strip().partition(" ")
+    word = first.partition("/")[0]
+    name = next((c[0] for c in COMMANDS if word in c), "") or next(
+        (c[0] for c in COMMANDS if len(word) > 1 and c[0].startswith(word)), word
+    )
+    what, _, more = rest.strip().partition(" ")
+    if name == "info" and what:
+        what = next((a for a in ABOUT if a.startswith(what)), what)
+    return " ".join(filter(None, (name, what, more.strip())))
 
 
 def locals_shown(turn: Said) -> dict[str, str]:
@@ -85,9 +108,14 @@ def hits_shown(turn: Said) -> list[int]:
     return [int(count) for count in HITS.findall(turn.said)]
 
 
+def values_seen(turn: Said) -> list[int]:
+    """Return the new values that a watchpoint reported."""
+    return [int(value) for value in CHANGED.findall(turn.said)]
+
+
 def values_printed(dialogue: list[Said]) -> list[int]:
     """Return the integers that `print` answered, in order."""
-    return [int(value) for turn in typed(dialogue, "print", "p", "inspect") for value in VALUE.findall(turn.said)]
+    return [int(value) for turn in typed(dialogue, "print") for value in VALUE.findall(turn.said)]
 
 
 def python_frames(turn: Said) -> list[tuple[str, str]]:

@@ -42,8 +42,13 @@ source {inside}
 def write_course_gdb(path: Path, sources: Mapping[str, Path]) -> None:
     """Write the init file. `sources` maps the folder that a library's debug information names to the folder that is there."""
     trusted = "\n".join(f"add-auto-load-safe-path {folder}" for folder in python_folders())
-    substitutes = "\n".join(f'set substitute-path "{there}" "{here}"' for there, here in sources.items())
+    substitutes = "\n".join(f"set substitute-path {_quoted(there)} {_quoted(here)}" for there, here in sources.items())
     path.write_text(TEXT.format(trusted=trusted, sources=substitutes, inside=INSIDE))
+
+
+def _quoted(path: object) -> str:
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def python_folders() -> list[Path]:

@@ -51,7 +51,14 @@ class Debuggers(InPython):
         debugger = self._which(cuda=False)
         session = self._open(debugger, [], None)
         self._announce([debugger, "-nx", "-ix", self.init.name, "-p", str(pid)])
-        show.text(session.type(f"attach {pid}", timeout=120).splitlines()[-1])
+        said = session.type(f"attach {pid}", timeout=120)
+        if "ptrace:" in said or "No such process" in said or "not permitted" in said:
+            self._gdb.close()
+            raise LearnerMessage(
+                f"gdb cannot attach to process {pid}: {said.splitlines()[-1]}",
+                "Is it there, and yours? `labkit doctor` has a row for it: attach.",
+            )
+        show.text(said.splitlines()[-1])
         return session
 
     def play(self, session: Opened) -> Opened:

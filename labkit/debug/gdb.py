@@ -46,6 +46,10 @@ class Gdb:
         After `timeout` seconds gdb and its program are ended and LearnerMessage is raised. Interrupting the kernel interrupts the
         program, as Ctrl-C does in a terminal.
         """
+        if line.rstrip().endswith("&"):
+            raise LearnerMessage(
+                "`&` lets the program run in the background, and the next answer would not come.", "Type it without the `&`."
+            )
         block = line.split("\n")
         said, stopped = self._ask(f"-interpreter-exec console {_quoted(self._as_one_line(block))}", timeout)
         stop = self._stop(stopped) if stopped else None
@@ -100,7 +104,7 @@ class Gdb:
             return self._listen(self._mi, self._mi.send(command), timeout, said)
         except TimeoutError:
             self._end(politely=False)  # it does not listen
-            happened = f"{self.transcript.debugger} gave no prompt for {timeout:.0f} s; it and its program were ended."
+            happened = f"{self.transcript.debugger} gave no prompt for {timeout:.0f} s; it and what it had started were ended."
             raise LearnerMessage(_with_last(happened, said), "Does the program wait for something? Start the session again.") from None
         except Ended:
             self._end(politely=False)

@@ -121,12 +121,17 @@ def dumped_by_python() -> str:
     """Have Python write the frames of all its threads into a file, as faulthandler does, and return the text."""
     handle, path = tempfile.mkstemp()
     os.close(handle)
+    locking = gdb.parameter("scheduler-locking")
+    gdb.execute("set scheduler-locking on")  # or the other threads run on while this one makes the calls
     try:
         descriptor = int(gdb.parse_and_eval(f'(int)open("{path}", {os.O_WRONLY})'))
         gdb.parse_and_eval(f"(const char*)_Py_DumpTracebackThreads({descriptor}, (void*)0, (void*)0)")
         gdb.parse_and_eval(f"(int)close({descriptor})")
         return Path(path).read_text(errors="replace")
+    except gdb.error:  # from Python 3.13 on the function is no longer visible
+        raise gdb.GdbError(f"This Python shows gdb no frames. From outside: py-spy dump --pid {gdb.selected_inferior().pid}") from None
     finally:
+        gdb.execute(f"set scheduler-locking {locking}")
         Path(path).unlink()
 
 

@@ -73,8 +73,9 @@ class Mi:
 
     def interrupt(self) -> None:
         """Do what Ctrl-C does in a terminal: stop the program that is being debugged."""
-        for debugger in psutil.Process(self._guard.pid).children():
-            debugger.send_signal(signal.SIGINT)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for debugger in psutil.Process(self._guard.pid).children():
+                debugger.send_signal(signal.SIGINT)
 
     def end(self, politely: bool = True) -> None:
         """End gdb and every process that it started. A program that it is attached to goes on; `politely` lets gdb detach by itself."""

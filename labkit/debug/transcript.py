@@ -1,12 +1,16 @@
 """What was typed into a debugger and what it answered: shown in the notebook as a dialogue, kept in the evidence as data."""
 
+import re
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from labkit.redact import redact
+
 MAX_FRAMES = 60  # of a stop at a breakpoint, kept in the evidence
 MAX_STEP_FRAMES = 2  # of any other stop: one step is like the next
 MAX_NAME = 160  # characters of a function's name: those of templates have thousands
+ENVIRONMENT = re.compile(r"environ|\benv\b")
 MAX_SAID = 6000  # characters of one answer, kept in the evidence
 
 
@@ -54,7 +58,9 @@ class Transcript:
 
 
 def _facts(turn: Turn) -> JsonValue:
+    """Redacted before it is cut, or half a path would stay; an answer that shows the environment is nobody's business."""
+    said = "(left out: it shows the environment)" if ENVIRONMENT.search(turn.typed) else redact(turn.said)
     stop = turn.stop
     kept = MAX_FRAMES if stop and stop.reason == "breakpoint-hit" else MAX_STEP_FRAMES
     frames: JsonValue = [[f.function[:MAX_NAME], f.file, f.line] for f in stop.frames[:kept]] if stop else []
-    return {"typed": turn.typed, "said": turn.said[:MAX_SAID], **({"stop": stop.reason, "frames": frames} if stop else {})}
+    return {"typed": turn.typed, "said": said[:MAX_SAID], **({"stop": stop.reason, "frames": frames} if stop else {})}

@@ -130,7 +130,7 @@ def test_a_crash_is_a_stop_with_its_frames(session):
 def test_a_program_that_never_stops_is_ended_at_the_limit_with_a_message(session):
     gdb = session("wait")
     began = time.monotonic()
-    with pytest.raises(LearnerMessage, match="gave no prompt for 1 s; it and its program were ended"):
+    with pytest.raises(LearnerMessage, match="gave no prompt for 1 s; it and what it had started were ended"):
         gdb.type("run", timeout=1)
     assert time.monotonic() - began < 15
     assert not [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
