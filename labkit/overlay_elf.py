@@ -1,6 +1,6 @@
 """What a submitted overlay library says of itself: one source of vLLM, built for debugging. Hostile bytes are read in bounded time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -90,6 +90,13 @@ def starts_at(data: bytes, mangled: str, name: str) -> tuple[str, int] | None:
     """Return the source file and line that a function starts at, None without debug information of it. Raises BadEvidence."""
     with _explained(name):
         return place(_library(data), mangled)
+
+
+def named(data: bytes, wanted: Iterable[str], name: str) -> set[str]:
+    """Return those of some names, of variables say, that a library's debug information has. Raises BadEvidence."""
+    with _explained(name):
+        strings = _library(data).content(".debug_str")
+        return {one for one in wanted if one.encode() + b"\0" in strings}  # linkers let one string be the end of another
 
 
 def looks_unoptimised(facts: OverlayFacts, start: bytes) -> bool | None:

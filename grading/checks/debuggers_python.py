@@ -18,9 +18,12 @@ from labkit.records import Record, Strict
 from labkit.rows import Row, row
 
 LESSON = "debuggers"
+WORKER = "VLLM::Worker"
 LENGTHS = (4, 6, 9)  # tokens that the lesson's script generates, prompt by prompt
-STEPPERS = ("step", "step_with_batch_queue")  # of EngineCore: without and with async scheduling
+STEPPER = {"cpu": "step", "cuda": "step_with_batch_queue"}  # of EngineCore: without and with async scheduling, which CPUs do not have
+STEPPERS = tuple(STEPPER.values())
 AHEAD = 2  # steps that async scheduling may be ahead of the results
+MIN_FRAMES = 5  # from a breakpoint in the scheduler down to the engine core's loop; a real stack has a dozen
 NUMBER = re.compile(r"(?<![\w.-])\d{1,6}(?![\w.-])")
 Text = Annotated[str, Field(max_length=4096)]
 
@@ -106,6 +109,7 @@ def pdb(submission: Submission, points: float) -> Verdict:
             *_here(record),
             row("facts that the command does not have", absent, [], AGAIN),
             row("tokens generated", [len(ids) for ids in seats.token_ids], list(LENGTHS), AGAIN),
+            row("schedule() was called by", sorted({step.by for step in seats.steps}), [STEPPER[record.lane]], "Run the cell that writes seats.py as it is. " + AGAIN),
             row("tokens scheduled per request", seats.until(len(seats.steps)), seats.needs(), AGAIN),
             row("stopped in", str(record.facts.get("opening")), f"{SCRIPT}, schedule", AGAIN, ok=all(w in str(record.facts.get("opening")) for w in (SCRIPT, "schedule"))),
             row("RUNNING", given["running"], " or ".join(map(str, sorted(seats.running()))), "How many requests have a seat at this step?", ok=given["running"] in seats.running()),
@@ -128,9 +132,9 @@ def _here(record: Record) -> list[Row]:
 
 
 def _gdb_agrees(record: Record, core: visible.Dump) -> list[Row]:
-    """Where gdb could attach, it saw the same process at the same line. It is not needed: not every machine allows it."""
+    """Where gdb could attach, it saw the same process at the same line. Not every machine allows it: the stacks have to do then."""
     if record.facts.get("attached") is not True:
-        return []
+        return _stacks_alone(record, core)
     dialogue = turns(record)
     attached = [turn.typed for turn in typed(dialogue, "attach")]
     frames = [frame for turn in typed(dialogue, "py-bt") for frame in PYTHON_FRAME.findall(turn.said)]
@@ -140,6 +144,16 @@ def _gdb_agrees(record: Record, core: visible.Dump) -> list[Row]:
         row("gdb was attached to", attached, f"{CORE}: {core.pid}", "Attach gdb to the engine core. " + AGAIN, ok=f"attach {core.pid}" in attached),
         row("py-bt", place if found else "not there", place, "Type py-bt while gdb is attached. " + AGAIN),
     ]  # fmt: skip
+
+
+def _stacks_alone(record: Record, core: visible.Dump) -> list[Row]:
+    """Nobody else saw them, so at least they are all there: on the cpu lane the worker is a process of its own."""
+    names = list(visible.dumps_of(record))
+    whole = record.lane == "cuda" or any(name.startswith(WORKER) for name in names)
+    return [
+        row("processes looked into", names, f"{SCRIPT}, {CORE}, {WORKER}", AGAIN, ok=whole),
+        row("frames of the engine core", len(core.frames), f"{MIN_FRAMES} or more", AGAIN, ok=len(core.frames) >= MIN_FRAMES),
+    ]
 
 
 def _misled(culprit: str) -> str:

@@ -7,7 +7,7 @@ from labkit.checks.reading import own_library
 from labkit.checks.transcripts import Place, locals_shown, stops, turns, typed, values_seen
 from labkit.evidence import Evidence
 from labkit.learner import word
-from labkit.overlay_elf import read_overlay
+from labkit.overlay_elf import named, read_overlay
 from labkit.records import Record
 from labkit.rows import Row, row
 
@@ -70,7 +70,8 @@ def overlay_rows(evidence: Evidence, record: Record) -> list[Row]:
     mine = [turn for turn in dialogue if turn.stop and turn.top.function.partition("(")[0] == function]
     strange = [f"{turn.top.file}:{turn.top.line}" for turn in mine if not inside(turn.top, record)]
     seen = {local for turn in typed(dialogue, "info locals") for local in locals_shown(turn)}
-    absent = [local for local in LOCALS[record.lane] if local not in seen or local.encode() not in data]
+    known = named(data, LOCALS[record.lane], name)
+    absent = [local for local in LOCALS[record.lane] if local not in seen or local not in known]
     changed = [value for turn in stops(dialogue, "watchpoint-trigger") for value in values_seen(turn)]
     wheel = visible.run_of(evidence.record("debuggers-wheel")) if evidence.has("debuggers-wheel") else visible.run_of(record)
     again = [wheel.get(key) == visible.run_of(record).get(key) for key in ("prompt_tokens", "token_ids")]

@@ -2,7 +2,8 @@
 
 Where the facts come from, repository and commit:
 `debugpy`: package.json of microsoft/vscode-python-debugger, 600537e; and debugpy 1.8.22 itself: adapter/clients.py (exactly one program, one
-  way to attach), launcher/handlers.py (`env` holds text; `subProcess` is on unless set, although package.json says off).
+  way to attach), launcher/handlers.py (`env` holds text; `subProcess` is on unless false, although package.json says off).
+`python`: forwarded to `debugpy` by microsoft/vscode-python#22502; still so in microsoft/vscode-python-debugger#44 (2024-12).
 `cppdbg`: CppdbgLaunchOptions and CppdbgAttachOptions in Extension/tools/OptionsSchema.json of microsoft/vscode-cpptools, 02174c1.
 `cuda-gdb`: package.json of NVIDIA/nsight-vscode-edition, f5af449 (2024.1.0); `setupCommands` from its later src/debugger/cudaGdbSession.ts.
 Keys of all types: code.visualstudio.com/docs/debugtest/debugging-configuration.
@@ -81,12 +82,9 @@ KINDS = {
 }  # fmt: skip
 TYPES = sorted({of_type for of_type, _ in KINDS})
 ALLOWED = {
-    "console": ("internalConsole", "integratedTerminal", "externalTerminal"),
-    "MIMode": ("gdb", "lldb"),
-    "launchCompleteCommand": ("exec-run", "exec-continue", "None"),
-    "unknownBreakpointHandling": ("throw", "stop"),
-    "onAPIError": ("hide", "ignore", "stop"),
-}
+    "console": ("internalConsole", "integratedTerminal", "externalTerminal"), "unknownBreakpointHandling": ("throw", "stop"),
+    "MIMode": ("gdb", "lldb"), "launchCompleteCommand": ("exec-run", "exec-continue", "None"), "onAPIError": ("hide", "ignore", "stop"),
+}  # fmt: skip
 ELSEWHERE = {"env": "environment", "environment": "env", "stopOnEntry": "stopAtEntry", "stopAtEntry": "stopOnEntry"}  # another type's word
 NOT_OURS = {  # a path that cannot be the course's interpreter, and why
     re.compile(r"/shims/[^/]*$"): "A shim is a shell script, and gdb says of it: not in executable format.",
@@ -143,7 +141,7 @@ def environment(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 def reaches_engine(configuration: Mapping[str, Any]) -> bool:
     """Whether a breakpoint in vLLM's engine stops: it is in this process, or the debugger follows children, or was attached to it."""
-    follows = configuration.get("type") == "debugpy" and configuration.get("subProcess") is True
+    follows = configuration.get("type") in ("debugpy", "python") and configuration.get("subProcess") is not False
     return configuration.get("request") == "attach" or follows or environment(configuration).get(MULTIPROCESSING) == "0"
 
 
@@ -156,7 +154,7 @@ def _faults(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What is wrong with a configuration, and what to do about it."""
     of_type, request = one.get("type"), one.get("request")
     if of_type == "python":
-        yield 'the type "python" is gone', "The Python Debugger extension, which debugs Python today, has one type. What is it called?"
+        yield 'the type "python" is deprecated, and forwarded to debugpy', "Write debugpy: nobody says for how long it is forwarded."
     elif not isinstance(of_type, str) or of_type not in TYPES:
         yield _said(one, "type"), f"Its extensions know {', '.join(TYPES)}."
     elif request not in ("launch", "attach"):
@@ -198,3 +196,5 @@ def _in_practice(one: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not reaches_engine(one):
         how = 'Write "subProcess": true, or' if one.get("type") == "debugpy" else "Write"
         yield "nothing takes the debugger to vLLM's engine, which is a child process", f"{how} {MULTIPROCESSING}=0 as a variable."
+    elif "subProcess" not in one and not reaches_engine({**one, "subProcess": False}):
+        yield "not a word on subProcess", 'debugpy is on, its documentation says off. Write it down: "subProcess": true.'

@@ -82,10 +82,14 @@ class Engine:
         return Run(self.command, self._exit_code(), self._seconds, self.said(), self.log, late)
 
     def processes(self) -> dict[str, int]:
-        """Return the process ids by name: the script under its file's name, and vLLM's processes under the names they gave themselves."""
+        """Return the process ids by name: the script under its file's name, and vLLM's processes under the names they gave themselves.
+
+        Empty before the script has begun, and after its end.
+        """
         with contextlib.suppress(psutil.NoSuchProcess):
-            script, *others = psutil.Process(self._process.pid).children(recursive=True)
-            return {self.script: script.pid, **{name: p.pid for p in others if (name := _name(p)).startswith("VLLM::")}}
+            family = psutil.Process(self._process.pid).children(recursive=True)
+            script = {self.script: family[0].pid} if family else {}
+            return script | {name: p.pid for p in family[1:] if (name := _name(p)).startswith("VLLM::")}
         return {}
 
     def said(self) -> str:

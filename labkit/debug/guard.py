@@ -1,8 +1,9 @@
-"""Runs a command so that nothing of it outlives the notebook: python -P -m labkit.debug.guard COMMAND ARGUMENT...
+"""Runs a command so that nothing of it outlives the notebook: python -P -m labkit.debug.guard PARENT COMMAND ARGUMENT...
 
 A program at a breakpoint waits for ever, and vLLM's processes hold gigabytes. The kernel tells the guard when its parent has died
 (PR_SET_PDEATHSIG; the parent is the thread that started it, a notebook's main thread) and hands it the orphans of its family
-(PR_SET_CHILD_SUBREAPER). It ends the whole family then, when it is told to (SIGTERM), and when the command has ended.
+(PR_SET_CHILD_SUBREAPER). It ends the whole family then, when it is told to (SIGTERM), and when the command has ended. PARENT is the
+parent's process id, by which a guard knows that it died before the kernel was asked to tell.
 """
 
 import contextlib
@@ -35,7 +36,7 @@ def start(command: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = 
         raise LearnerMessage(f"The folder {cwd} is not there.", "Run the lesson's cells from the top.")
     if shutil.which(command[0], path=os.environ.get("PATH")) is None:
         raise LearnerMessage(f"{command[0]} is not installed, or not on PATH.", "Run `labkit doctor`: its row names the install command.")
-    guarded = [sys.executable, "-P", "-m", __name__, *command]
+    guarded = [sys.executable, "-P", "-m", __name__, str(os.getpid()), *command]
     return subprocess.Popen(guarded, cwd=cwd, env={**os.environ, **(env or {})}, start_new_session=True, bufsize=0, **streams)
 
 
@@ -54,12 +55,14 @@ def exit_code(guarded: int) -> int:
     return BY_SIGNAL - guarded if guarded > BY_SIGNAL else guarded
 
 
-def main(command: Sequence[str]) -> int:
-    """Run a command and end what it leaves behind. Return its exit code, 128 and more for a signal."""
+def main(parent: int, command: Sequence[str]) -> int:
+    """Run a command and end what it leaves behind. Return its exit code, 128 and more for a signal. Without its parent it runs nothing."""
     kernel = ctypes.CDLL(None)
     signal.signal(signal.SIGTERM, _told_to_end)
     kernel.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     kernel.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:  # it died before that line, so no signal will come
+        return BY_SIGNAL + signal.SIGTERM
     try:
         code = subprocess.Popen(command).wait()
     finally:
@@ -83,4 +86,4 @@ def _end_family() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))

@@ -10,7 +10,7 @@ from labkit.system import System
 CONSENT = {"COURSE_ATTACH": "any"}  # makes the lesson's scripts call prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY)
 CAP_SYS_PTRACE = 19  # its bit in CapEff
 EPERM, ENOSYS = 1, 38
-ASKS, NOBODY = "1", "3"  # values of Yama's ptrace_scope: 1 is Ubuntu's own; 0 refuses nothing, 2 lets root only
+ASKS, NOBODY = "1", "3"  # values of Yama's ptrace_scope: 1 is Ubuntu's own; 0 refuses nothing, 2 asks for CAP_SYS_PTRACE
 # A process, which agrees to be traced or does not, and another that tries (PTRACE_SEIZE does not even stop it). Neither descends from
 # the other: as gdb and an engine. Prints 0, or the errno of the refusal.
 _PROBE = """

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from labkit.debug.transcript import MAX_FRAMES, Frame
 from labkit.messages import LearnerMessage
+from labkit.redact import redact
 from labkit.system import System
 
 TIMEOUT = 30.0  # seconds; py-spy needs a few hundredths
@@ -23,7 +24,7 @@ TICK_SECONDS = 0.05
 MAX_THREADS = 40  # of a process, kept in the evidence
 MAIN = "MainThread"
 _THREAD = re.compile(r"(?:Current thread|Thread) 0x[0-9a-f]+(?: \[([^\]]*)\])? \(most recent call first\):")
-_FRAME = re.compile(r'  File "([^"]*)", line (\d+) in (.+)')
+_FRAME = re.compile(r'  File "([^"]*)", line (\d{1,9}) in (.+)')
 _PACKAGES = re.compile(r"^.*/(?:site-packages|dist-packages|lib/python3\.\d+)/")
 
 
@@ -67,7 +68,7 @@ def parse_py_spy(text: str) -> list[Thread]:
             )
             for thread in threads
         ]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise LearnerMessage(f"py-spy gave no dump that can be read ({error}).", "Run `py-spy --version`: the course needs 0.4.") from None
     return sorted(found, key=lambda thread: thread.name != MAIN)
 
@@ -133,7 +134,9 @@ def as_text(title: str, threads: Sequence[Thread], frames: int = 12) -> str:
 
 def as_facts(threads: Sequence[Thread]) -> list[JsonValue]:
     """Return threads as a record keeps them: name, and frames as [function, file, line]."""
-    return [
-        {"name": thread.name[:80], "frames": [[f.function[:160], short_path(f.file)[-160:], f.line] for f in thread.frames[:MAX_FRAMES]]}
-        for thread in threads[:MAX_THREADS]
-    ]
+    return [{"name": thread.name[:80], "frames": [_fact(f) for f in thread.frames[:MAX_FRAMES]]} for thread in threads[:MAX_THREADS]]
+
+
+def _fact(frame: Frame) -> JsonValue:
+    """A frame as a record keeps it. Redacted before it is cut: half of a home folder's path would not be known as one."""
+    return [frame.function[:160], redact(short_path(frame.file))[-160:], frame.line]

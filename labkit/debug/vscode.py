@@ -127,7 +127,7 @@ def _python(setup: Setup) -> list[Configuration]:
 def _cpp(setup: Setup) -> list[Configuration]:
     """For C++, under gdb, set up as in a terminal. The extension wants to know for itself where the sources are."""
     setup_commands = [
-        {"description": "the course's gdb set-up", "text": f"-interpreter-exec console {json.dumps(f'source {setup.init}')}"},
+        {"description": "the course's gdb set-up", "text": f"-interpreter-exec console {_quoted(f'source {setup.init}')}"},
         {"description": "containers as their contents", "text": "-enable-pretty-printing", "ignoreFailures": True},
     ]
     sources = {there: str(here) for there, here in compiled_from(setup.tree).items()}
@@ -153,6 +153,10 @@ def _native(setup: Setup) -> Configuration:
         "request": "launch", "args": [setup.program, *map(str, setup.arguments)], "cwd": setup.cwd, "stopAtEntry": False,
         "environment": [{"name": name, "value": value} for name, value in variables.items()], "preLaunchTask": REBUILD,
     }  # fmt: skip
+
+
+def _quoted(command: str) -> str:
+    return json.dumps(command, ensure_ascii=False)  # gdb's machine interface does not know \u
 
 
 def _variables(more: Mapping[str, str]) -> dict[str, str]:

@@ -108,6 +108,14 @@ def test_a_family_ends_with_a_kernel_that_is_killed(tmp_path):
     assert gone(pids)
 
 
+def test_a_guard_whose_parent_is_dead_before_it_looks_runs_nothing_and_ends(tmp_path):
+    kernel = "import os, pathlib, sys; from labkit.debug import guard; p = guard.start(sys.argv[1:], cwd=pathlib.Path()); print(p.pid, flush=True); os.kill(os.getpid(), 9)"
+    command = ["sh", "-c", "touch ran; exec sleep 60"]
+    done = subprocess.run([PYTHON, "-c", kernel, *command], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=False)
+    assert gone([int(done.stdout)])
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_program_or_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(LearnerMessage, match="no-such-program.*not installed"):
         guard.start(["no-such-program"], cwd=tmp_path)
@@ -266,6 +274,12 @@ def test_processes_are_found_by_the_names_they_gave_themselves(tmp_path):
     assert engine.processes() == {}
 
 
+def test_an_engine_that_has_not_begun_has_no_processes(tmp_path):
+    engine = Engine([PYTHON, "-c", "import time; time.sleep(600)"], log=tmp_path / "engine.log", cwd=tmp_path)
+    assert engine.processes() == {}  # its guard is still importing
+    engine.end()
+
+
 def test_an_engine_that_ends_too_early_says_what_it_said(tmp_path):
     engine = Engine([PYTHON, "-c", "raise SystemExit('no model')"], log=tmp_path / "engine.log", cwd=tmp_path)
     with pytest.raises(LearnerMessage, match=r"ended before that \(exit code 1\)[^→]*no model"):
@@ -345,7 +359,13 @@ def test_a_process_that_is_gone_is_named():
         signalled_dump(process.pid, Path("stacks.txt"))
 
 
-@pytest.mark.parametrize("text", ["", "null", "{}", '[{"thread_name": "x"}]', '[{"thread_name": 1, "frames": [1]}]'])
+ENDLESS = '[{"thread_name": "x", "frames": [{"name": "f", "filename": "g", "line": 1e400}]}]'
+
+
+@pytest.mark.parametrize(
+    "text", ["", "null", "{}", '[{"thread_name": "x"}]', '[{"thread_name": 1, "frames": [1]}]', "[" * 100_000, ENDLESS],
+    ids=["empty", "null", "{}", "no frames", "a number", "too deep", "endless"],
+)  # fmt: skip
 def test_no_dump_of_py_spys_is_told_as_that(text):
     with pytest.raises(LearnerMessage, match="no dump that can be read"):
         parse_py_spy(text)
@@ -354,6 +374,20 @@ def test_no_dump_of_py_spys_is_told_as_that(text):
 @given(st.text())
 def test_any_text_may_stand_where_a_dump_should(text):
     assert isinstance(parse_faulthandler(text), list)
+
+
+def test_a_line_number_without_end_is_no_frame():
+    frames = f'  File "a.py", line {"9" * 6000} in f\n  File "b.py", line 7 in g'
+    (thread,) = parse_faulthandler(f"Current thread 0x00007f (most recent call first):\n{frames}")
+    assert thread.frames == (stacks.Frame("g", "b.py", 7),)
+
+
+def test_no_part_of_a_home_folder_is_left_by_the_cut():
+    home = str(Path.home())
+    for length in range(150, 165):
+        (thread,) = stacks.as_facts([stacks.Thread("MainThread", (stacks.Frame("f", f"{home}/{'d' * length}/x.py", 1),))])
+        ((_, file, _),) = thread["frames"]
+        assert len(file) <= 160 and set(file.partition("d")[0]) <= {"~", "/"}, file
 
 
 @pytest.mark.parametrize(
@@ -592,6 +626,9 @@ class Folder:
         return check(Submission(self.folder, learner), 2)
 
 
+ON_A_GPU = {"lane": "cuda", "versions": {"vllm": VLLM}, "machine": {"cpu": "x", "cores": 2, "ram_gib": 8.0, "gpu": "NVIDIA H100"}}
+
+
 @pytest.fixture
 def handed(tmp_path):
     return Folder(tmp_path)
@@ -649,6 +686,9 @@ SPOILED = [
     ("pdb", "debuggers-pdb", lambda f: f["run"].update(prompts=["a", "b", "c"]), "LEARNER"),
     ("pdb", "debuggers-pdb", lambda f: f["run"]["steps"][0].update(scheduled={"0-aa": 4}), "starts the engine in the background"),
     ("pdb", "debuggers-pdb", lambda f: f["run"].update(steps=f["run"]["steps"][:2]), "starts the engine in the background"),
+    ("pdb", "debuggers-pdb", lambda f: f["run"]["steps"][1].update(by="step_with_batch_queue"), "writes seats.py as it is"),
+    ("pdb", "debuggers-pdb", lambda f: [step.update(by="run_busy_loop") for step in f["run"]["steps"]], "writes seats.py as it is"),
+    ("pdb", "debuggers-pdb", lambda f: f["run"]["token_ids"][0].pop(), "starts the engine in the background"),
     ("pdb", "debuggers-pdb", lambda f: f.update(opening="> other.py(1)f()"), "starts the engine in the background"),
 ]
 
@@ -668,6 +708,21 @@ def test_a_machine_that_forbids_ptrace_is_graded_by_the_stacks_alone(handed):
             frame[0] = frame[0].rpartition(".")[2]
     handed.records["debuggers-attach-answer"]["answer"] |= {"inside": "step", "front_end": "get_output"}
     assert handed.grade("attach").points == 2
+    processes = handed.records["debuggers-attach"]["processes"]
+    core = processes[1]["threads"][0]["frames"]
+    last = core.pop()
+    assert "starts the engine in the background" in handed.grade("attach").next_step  # four frames are no engine core's
+    core.append(last)
+    processes.pop()
+    assert "starts the engine in the background" in handed.grade("attach").next_step  # on a CPU the worker is a process of its own
+    assert handed.grade("attach", **ON_A_GPU).points == 2
+
+
+@pytest.mark.parametrize("token", [1.5, True, "7", -1])
+def test_a_token_id_is_a_whole_number(handed, token):
+    handed.records["debuggers-pdb"]["run"]["token_ids"][1][2] = token
+    with pytest.raises(BadEvidence, match="token_ids"):
+        handed.grade("pdb")
 
 
 @pytest.mark.parametrize("extra", [0, 1])
@@ -678,7 +733,8 @@ def test_async_scheduling_may_keep_a_seat_for_one_that_is_done(handed, extra):
     running = int(facts["turns"][0]["said"]) + (extra if just_done else 0)
     facts["turns"][0]["said"] = str(running)
     handed.records["debuggers-pdb-answer"]["answer"]["running"] = running
-    assert handed.grade("pdb").points == 2
+    assert handed.grade("pdb", **ON_A_GPU).points == 2
+    assert "writes seats.py as it is" in handed.grade("pdb").next_step  # no CPU schedules so
 
 
 def test_a_run_that_failed_earns_nothing(handed):

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from grading.checks.debuggers_vscode import vscode as hidden_vscode
 from grading.submission import Submission
 from labkit.checks.debuggers_vscode import vscode as visible_vscode
-from labkit.checks.launch_json import ALLOWED, KINDS, MAX_CHARACTERS, MAX_PROBLEMS, as_json, configurations, problems
+from labkit.checks.launch_json import ALLOWED, KINDS, MAX_CHARACTERS, MAX_PROBLEMS, as_json, configurations, problems, reaches_engine
 from labkit.debug import vscode
 from labkit.debug.course_gdb import write_course_gdb
 from labkit.debug.sources import compiled_from
@@ -174,7 +174,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
 
 @pytest.mark.skipif(shutil.which("gdb") is None, reason="no gdb here")
 def test_gdb_takes_each_command_that_is_written_for_it(tmp_path):
-    (folder := tmp_path / "a b").mkdir()
+    (folder := tmp_path / "a bü").mkdir()
     setup = replace(ON_CUDA, init=folder / "course.gdb")
     write_course_gdb(setup.init, compiled_from(TREE))
     *_, gdb, _, cuda = vscode.launch(setup)["configurations"]
@@ -212,12 +212,26 @@ def test_json_with_comments_is_read_as_vs_code_reads_it(text, value):
 
 def test_the_seeds_file_is_wrong_in_each_configuration_and_mended_it_is_not():
     assert [(found.configuration, found.what) for found in problems(SEED)] == [
-        ("Python: Current File", 'the type "python" is gone'),
+        ("Python: Current File", 'the type "python" is deprecated, and forwarded to debugpy'),
         ("C++: Attach to Python", "program is missing"),
         ("CUDA: Debug Kernels", 'program: "/usr/bin/python"'),
         ("CUDA: Debug Kernels", "nothing takes the debugger to vLLM's engine, which is a child process"),
     ]
     assert problems(mended()) == []
+
+
+def test_one_of_the_seeds_configurations_stops_in_the_engine():
+    """The lesson's prediction: the first is forwarded, gdb has no program, and cuda-gdb starts a Python without vLLM."""
+    found = configurations(SEED)
+    assert [one["name"] for one in found if reaches_engine(one) and ("program" in one)] == ["Python: Current File"]
+    assert not reaches_engine(found[0] | {"subProcess": False})
+
+
+def test_debugpy_follows_children_and_is_asked_for_the_word_all_the_same():
+    unsaid = {key: value for key, value in GOOD.items() if key != "subProcess"}
+    assert reaches_engine(unsaid)
+    (found,) = problems(json.dumps({"configurations": [unsaid]}))
+    assert found.what == "not a word on subProcess" and 'Write it down: "subProcess": true' in found.next_step
 
 
 GOOD = {"name": "x", "type": "debugpy", "request": "launch", "program": "${file}", "subProcess": True}
