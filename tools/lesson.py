@@ -84,7 +84,7 @@ def _title(path: Path, notebook: NotebookNode) -> str:
 
 def _mark(path: Path, notebook: NotebookNode) -> Iterator[Exercise]:
     """Turn the author's options into nbgrader's metadata, and yield the exercises."""
-    heading, seen = "", set[str]()
+    heading, titles = "", dict[str, str]()  # an exercise is called after the heading that its task stands under
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             heading = next((line.lstrip("#").strip() for line in reversed(cell.source.splitlines()) if line.startswith("#")), heading)
@@ -92,21 +92,21 @@ def _mark(path: Path, notebook: NotebookNode) -> Iterator[Exercise]:
         cell.metadata = NotebookNode({"tags": options["tags"]} if "tags" in options else {})
         if "answer" in options:
             cell.metadata.nbgrader = _marks(f"answer-{options['answer']}", solution=True)
-            seen.add(options["answer"])
+            titles.setdefault(options["answer"], heading)
         if "grade" in options:
-            yield _grade(path, cell, options, heading, seen)
+            yield _grade(path, cell, options, titles)
 
 
-def _grade(path: Path, cell: NotebookNode, options: dict[str, Any], heading: str, seen: set[str]) -> Exercise:
+def _grade(path: Path, cell: NotebookNode, options: dict[str, Any], titles: dict[str, str]) -> Exercise:
     grade_id = options["grade"]
-    if grade_id not in seen:
+    if grade_id not in titles:
         raise BadLesson(f"{path}: the check of {grade_id!r} has no solution cell before it. Give one the option `:answer: {grade_id}`.")
     if not isinstance(options.get("points"), int | float) or options["points"] <= 0:
         raise BadLesson(f"{path}: the check of {grade_id!r} has no points. Add the option `:points: 2`.")
     points = float(options["points"])
     cell.metadata.nbgrader = _marks(grade_id, points=points)
     cell.source += "\n" + HIDDEN.format(grade_id=grade_id, points=points)
-    return Exercise(grade_id, heading, points)
+    return Exercise(grade_id, titles[grade_id], points)
 
 
 def _marks(grade_id: str, *, solution: bool = False, points: float | None = None) -> NotebookNode:

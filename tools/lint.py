@@ -72,18 +72,20 @@ def solutions_are_marked(lesson: Lesson) -> Iterator[str]:
 
 
 def exercises_have_hints_and_a_check(lesson: Lesson) -> Iterator[str]:
-    """Each exercise has three hints before its check, and the check cell ends in lab.check of the same id."""
-    hints = 0
+    """Each exercise has three hints before its check, best under its task, and the check cell starts with lab.check of the same id."""
+    hints = checks = 0
     for cell in lesson.notebook.cells:
         hints += cell.source.count("<summary>Hint ") if cell.cell_type == "markdown" else 0
         marks = cell.metadata.get("nbgrader", {})
         if not marks.get("grade"):
             continue
-        if hints != HINTS:
-            yield f"exercise {marks['grade_id']}: {hints} hints. Write {HINTS}, each saying more: `<details><summary>Hint 1</summary>`."
+        checks += 1
+        if hints % HINTS or hints < HINTS * checks:
+            yield f"exercise {marks['grade_id']}: {hints} hints for {checks} exercises so far. Write {HINTS} for each, each saying more: `<details><summary>Hint 1</summary>`."
         if cell.source.splitlines()[0] != f'lab.check("{marks["grade_id"]}")':
             yield f'exercise {marks["grade_id"]}: its check cell must start with lab.check("{marks["grade_id"]}").'
-        hints = 0
+    if hints > HINTS * checks:
+        yield f"{hints} hints for {checks} exercises. Write {HINTS} for each."
 
 
 def one_parameters_cell(lesson: Lesson) -> Iterator[str]:

@@ -80,7 +80,9 @@ def lane_problem(lane: str) -> str:
     """What to say about the CUDA lane on a machine without a driver: 8.5 GB for nothing; empty when lane and machine fit."""
     if lane != "cuda" or DRIVER.exists() or shutil.which("nvidia-smi"):
         return ""
-    return f"Lane cuda: no NVIDIA driver here (neither {DRIVER} nor nvidia-smi). Expected a machine with a CUDA GPU. Next: make setup LANE=cpu"
+    return (
+        f"Lane cuda: no NVIDIA driver here (neither {DRIVER} nor nvidia-smi). Expected a machine with a CUDA GPU. Next: make setup LANE=cpu"
+    )
 
 
 def lane(asked: str, earlier: str) -> tuple[str, str]:

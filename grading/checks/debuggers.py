@@ -119,8 +119,8 @@ def two_stacks(submission: Submission, points: float) -> Verdict:
         return [
             row("the innermost vLLM function of py-bt", inside[0] if inside else "none", CALLERS[record.lane], "Run py-bt at your own stop.", ok=CALLERS[record.lane] in inside[:2]),
             row("EngineCore.step in py-bt", "there" if core else "not there", "there", "Run py-bt at your own stop."),
-            row("CALLER", given["caller"], CALLERS[record.lane], "Which is the first row with a file of vllm/?"),
-            row("STEP_FILE", given["step_file"], CORE, "There are two functions `step`: which is the core's?"),
+            row("CALLER", visible.plain(given["caller"]), CALLERS[record.lane], "Which is the first row with a file of vllm/?"),
+            row("STEP_FILE", visible.plain(given["step_file"]), CORE, "There are two functions `step`: which is the core's?"),
         ]  # fmt: skip
 
     return both(visible.two_stacks(evidence), hidden, points)

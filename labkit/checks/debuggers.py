@@ -67,7 +67,7 @@ def overlay_stop(evidence: Evidence) -> list[Row]:
     """You stopped in your own build, read its locals, stepped, and saw a value change."""
     record = evidence.record("debuggers-overlay")
     dialogue, function = turns(record), FUNCTIONS[record.lane]
-    looked = [locals_shown(turn) for turn in typed(dialogue, "info locals")]
+    looked = [shown for turn in typed(dialogue, "info locals") if (shown := locals_shown(turn))]
     lost = sum("<optimized out>" in value for seen in looked for value in seen.values())
     watched = stops(dialogue, "watchpoint-trigger")
     stepped = len(stops(dialogue, "end-stepping-range"))
@@ -129,6 +129,11 @@ def overlay_in(record: Record) -> str:
     return next((str(pair[1]) for pair in pairs if str(pair[0]) == f"liboverlay_{FUNCTIONS[record.lane]}.so"), "")
 
 
+def plain(value: object) -> str:
+    """Return a function's name or a path as a list shows it, without brackets and line number."""
+    return re.sub(r"(\(\)|:(\d+|\?))$", "", str(value).strip())
+
+
 def run_of(record: Record) -> dict[str, Any]:
     """Return what the program of a session wrote about its run, {} when it did not come so far."""
     return mapping(record.facts.get("run"))
@@ -138,7 +143,12 @@ def run_rows(record: Record) -> list[Row]:
     """Rows about the program of a session: it ran to its end."""
     made = run_of(record).get("token_ids")
     return [
-        row("tokens made", len(made) if isinstance(made, list) else 0, TOKENS, "Let the program run to its end: delete, then continue.")
+        row(
+            "tokens made",
+            len(made) if isinstance(made, list) else 0,
+            TOKENS,
+            "Let it run to its end: delete, continue. Is the session closed? Then once more from the cell that starts gdb.",
+        )
     ]
 
 

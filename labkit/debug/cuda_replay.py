@@ -4,7 +4,7 @@ import re
 
 from labkit import show
 from labkit.checks.cuda_recorded import recording
-from labkit.debug.gdb import commands_in
+from labkit.debug.gdb_text import commands_in
 from labkit.debug.transcript import Transcript, Turn
 
 FOCUS = "cuda block "

@@ -1,15 +1,18 @@
 """What lesson 03 works with: gdb sessions for a cell's commands, set up the same way each time. The commands stay in the lesson."""
 
+import json
 import shlex
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from labkit import show
 from labkit.build.tree import working_tree
 from labkit.debug.course_gdb import write_course_gdb
-from labkit.debug.gdb import Gdb, arguments
+from labkit.debug.gdb import Gdb
+from labkit.debug.gdb_text import arguments
 from labkit.debug.in_python import InPython
 from labkit.debug.magic import Dialogue, Opened
 from labkit.debug.sources import compiled_from
@@ -41,10 +44,30 @@ class Debuggers(InPython):
         if found is None:
             raise LearnerMessage(f"There is no program {first}.", "Give gdb a program file, such as sys.executable.")
         _refuse_scripts(Path(found))
+        for word in rest:
+            if word.endswith(".json"):  # what an earlier run wrote is not this one's
+                (self.lab.scratch() / word).unlink(missing_ok=True)
         session = self._open(debugger, [found], log)
         session.type(arguments(rest, log))
         self._announce([debugger, "-nx", "-ix", self.init.name, "--args", first, *rest])
         return session
+
+    def record(self, record_id: str, session: Gdb, *, run: str = "") -> dict[str, Any]:
+        """Write a session as evidence, with what its program wrote into the file `run`, and return that, {} without it.
+
+        A session in which nothing ever stopped is not recorded: what an earlier one left stays.
+        """
+        if not any(turn.stop for turn in session.transcript.turns):
+            show.text(f"Not recorded: {record_id}: the program was never run in this session.")
+            return {}
+        written = self.lab.scratch() / run
+        found: dict[str, Any] = json.loads(written.read_text()) if run and written.is_file() else {}
+        self.lab.record(record_id, facts={**session.facts(), **({"run": found} if run else {})})
+        return found
+
+    def run_of(self, record_id: str) -> dict[str, Any]:
+        """Return what the program of a recorded session wrote, {} without a record."""
+        return dict(self.lab.facts(record_id).get("run", {})) if self.lab.evidence.has(record_id) else {}
 
     def attach(self, pid: int) -> Gdb:
         """Start gdb on a process that runs already. When the session is closed the process goes on."""

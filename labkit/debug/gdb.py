@@ -1,7 +1,7 @@
 """A live gdb (or cuda-gdb) in a notebook: commands are typed cell by cell, and the dialogue is kept."""
 
 import contextlib
-import shlex
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from labkit import show
+from labkit.debug.gdb_text import clipped, commands_in, quoted, with_last
 from labkit.debug.mapped import identified, libraries_of
 from labkit.debug.mi import Ended, Message, Mi
 from labkit.debug.transcript import MAX_FRAMES, Frame, Stop, Transcript, Turn
@@ -18,8 +19,7 @@ from labkit.messages import LearnerMessage
 
 TIMEOUT = 300.0  # seconds that one command may take: an engine starts in 10 to 70 under gdb, once with 100 more to compile a sampler
 ASK_SECONDS = 60.0  # for what gdb answers without running the program
-SHOWN_WIDTH = 190  # characters of a line in the notebook; names of C++ templates are longer than any screen
-OPENERS = ("commands", "define", "document", "python", "if", "while")  # they take lines until `end`
+PENDING = re.compile(r"reakpoint \d+ \(([^)\n]{1,120})\) pending")
 
 
 class Gdb:
@@ -34,7 +34,7 @@ class Gdb:
         self._live: LiveTail | None = None  # while the program runs
         self._mi: Mi | None = Mi(command, cwd=cwd, env=env or {})
         self._log, self._cwd = log, cwd
-        self._pid, self._mapped, self._interrupted = 0, list[str](), False
+        self._pid, self._mapped, self._interrupted, self._broken_in = 0, list[str](), False, False
         self.transcript = Transcript(name, f"({name}) ")
         self._ask("-gdb-set mi-async off", TIMEOUT)  # waits for gdb to have read its init file and the program
 
@@ -51,16 +51,23 @@ class Gdb:
                 "`&` lets the program run in the background, and the next answer would not come.", "Type it without the `&`."
             )
         block = line.split("\n")
-        said, stopped = self._ask(f"-interpreter-exec console {_quoted(self._as_one_line(block))}", timeout)
+        said, stopped = self._ask(f"-interpreter-exec console {quoted(self._as_one_line(block))}", timeout)
         stop = self._stop(stopped) if stopped else None
         self.transcript.turns.append(Turn(line.strip(), said, stop))
         return said
 
     def cell(self, text: str, timeout: float = TIMEOUT) -> None:
         """Type a cell's commands one by one, each shown with its answer. Empty lines and comments are left out."""
+        self._broken_in = False
         for command in commands_in(text):
             said = self.type(command, timeout)
-            show.text("\n".join(_clipped(line) for line in f"{self.transcript.prompt}{command}\n{said}".rstrip().splitlines()))
+            lines = f"{self.transcript.prompt}{command}\n{said}".rstrip().splitlines()
+            show.text("\n".join(clipped(line) for line in lines if line != "(More stack frames follow...)"))
+            if self._broken_in:
+                show.text("[stopped by you; `continue` goes on]")
+                break
+        for name in self._never_found():
+            show.text(f"[no library had {name}: is it spelt right? Braces, {{NAME}}, take the notebook's value]")
 
     def _as_one_line(self, block: list[str]) -> str:
         """A block (commands ... end) goes in as a file, because MI takes one line at a time."""
@@ -69,6 +76,14 @@ class Gdb:
         script = self._cwd / ".block.gdb"
         script.write_text("\n".join(block) + "\n")
         return f"source {script}"
+
+    def _never_found(self) -> list[str]:
+        """When the program has ended, the breakpoints that no library had a place for."""
+        turns = self.transcript.turns
+        if not turns or turns[-1].stop is None or not turns[-1].stop.reason.startswith("exited"):
+            return []
+        stopped = any(turn.stop and turn.stop.reason == "breakpoint-hit" for turn in turns)
+        return [] if stopped else [name for turn in turns for name in PENDING.findall(turn.said)]
 
     # What there is to know
 
@@ -105,10 +120,10 @@ class Gdb:
         except TimeoutError:
             self._end(politely=False)  # it does not listen
             happened = f"{self.transcript.debugger} gave no prompt for {timeout:.0f} s; it and what it had started were ended."
-            raise LearnerMessage(_with_last(happened, said), "Does the program wait for something? Start the session again.") from None
+            raise LearnerMessage(with_last(happened, said), "Does the program wait for something? Start the session again.") from None
         except Ended:
             self._end(politely=False)
-            raise LearnerMessage(_with_last(f"{self.transcript.debugger} has ended.", said), "Run the cell that starts it again.") from None
+            raise LearnerMessage(with_last(f"{self.transcript.debugger} has ended.", said), "Run the cell that starts it again.") from None
         finally:
             if self._live is not None:
                 self._live.clear()
@@ -141,7 +156,7 @@ class Gdb:
         try:
             message = mi.receive(began + timeout)
         except KeyboardInterrupt:
-            self._interrupted, message = True, None
+            self._interrupted, self._broken_in, message = True, True, None
         if message is None and self._interrupted:
             mi.interrupt()  # again and again until the program stops: gdb loses one that comes while it is busy
         elif message is not None and message["message"] == "stopped":
@@ -173,36 +188,3 @@ class Gdb:
                 if message is not None and message["type"] == "result" and message["token"] == token:
                     return dict(message["payload"] or {})
         return {}
-
-
-def commands_in(text: str) -> list[str]:
-    """Return a cell's commands: comments and empty lines left out, a block up to its `end` as one command of several lines."""
-    found, block, depth = list[str](), list[str](), 0
-    for line in text.splitlines():
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        block.append(line)
-        depth += (words[0] in OPENERS and not (words[0] == "python" and len(words) > 1)) - (words[0] == "end")
-        if depth <= 0:
-            found.append("\n".join(block))
-            block, depth = [], 0
-    return [*found, *(["\n".join([*block, "end"])] if block else [])]
-
-
-def arguments(program: Sequence[object], log: Path) -> str:
-    """Return the gdb command that gives a program its arguments and sends its output into a file."""
-    return f"set args {shlex.join(map(str, program))} > {shlex.quote(str(log))} 2>&1"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _clipped(line: str) -> str:
-    return line if len(line) <= SHOWN_WIDTH else line[: SHOWN_WIDTH - 1] + "…"
-
-
-def _with_last(happened: str, said: list[str]) -> str:
-    last = "".join(said).strip().splitlines()[-4:]
-    return happened + (" It said last:\n" + "\n".join(f"    {_clipped(line)}" for line in last) if last else "")

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from labkit.messages import LearnerMessage
 
+NAME = re.compile(r"\{([A-Z][A-Z0-9_]*)\}")
 Opened = TypeVar("Opened", bound="Session")
 
 
@@ -48,8 +49,11 @@ class Dialogue:
 
 
 def filled(text: str, values: Mapping[str, object]) -> str:
-    """Put a notebook's variables into a cell's text: `{NAME}`, in capitals, as far as there is such a variable."""
-    return re.sub(r"\{([A-Z][A-Z0-9_]*)\}", lambda found: str(values.get(found[1], found[0])), text)
+    """Put a notebook's variables into a cell's text: `{NAME}`, in capitals. Raises LearnerMessage without such a variable."""
+    missing = next((name for name in NAME.findall(text) if name not in values), "")
+    if missing:
+        raise LearnerMessage(f"{{{missing}}} is no variable of this notebook.", "Run the cell that sets it, or write out what you mean.")
+    return NAME.sub(lambda found: str(values[found[1]]), text)
 
 
 def _shell() -> Any:

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from labkit.debug.course_gdb import write_course_gdb
-from labkit.debug.gdb import Gdb, arguments, commands_in
+from labkit.debug.gdb import Gdb
+from labkit.debug.gdb_text import arguments, commands_in
 from labkit.debug.magic import filled
 from labkit.debug.transcript import MAX_STEP_FRAMES
 from labkit.messages import LearnerMessage
@@ -212,6 +213,28 @@ def test_a_cell_is_taken_apart_into_commands(text, expected):
 
 def test_names_of_the_notebook_are_filled_in():
     values = {"FUNCTION": "rms_norm", "OWN": 3, "lower": 1}
-    assert filled("break {FUNCTION} if x == {OWN}\nprint {int}p\nprint {lower} {OTHER}", values) == (
-        "break rms_norm if x == 3\nprint {int}p\nprint {lower} {OTHER}"
+    assert (
+        filled("break {FUNCTION} if x == {OWN}\nprint {int}p\nprint {lower}", values)
+        == "break rms_norm if x == 3\nprint {int}p\nprint {lower}"
     )
+    with pytest.raises(LearnerMessage, match="{OTHER} is no variable of this notebook"):
+        filled("break {OTHER}", values)
+
+
+def test_a_breakpoint_that_never_fitted_is_named_when_the_program_has_ended(session, capsys):
+    session().cell("break twize\nrun")
+    assert "no library had twize" in capsys.readouterr().out
+
+
+def test_after_an_interrupt_the_rest_of_the_cell_is_not_typed(session, capsys):
+    gdb = session("wait", "ready")
+
+    def interrupt():
+        while not gdb._log.is_file() or "ready" not in gdb._log.read_text():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    gdb.cell("run\nprint 1 + 1")
+    assert gdb.transcript.turns[-1].typed == "run"
+    assert "stopped by you" in capsys.readouterr().out
