@@ -56,7 +56,7 @@ def program(tmp_path_factory):
 def session(program, tmp_path):
     init = tmp_path / "course.gdb"
     write_course_gdb(init, {"/nowhere": tmp_path})
-    opened = []
+    opened, before = [], family()
 
     def start(*words):
         log = tmp_path / "program.log"
@@ -68,7 +68,12 @@ def session(program, tmp_path):
     yield start
     for gdb in opened:
         gdb.close()
-    assert not psutil.Process().children(recursive=True), "a process was left behind"
+    assert family() <= before, "a process was left behind"
+
+
+def family():
+    """The processes that descend from this one; other tests have theirs."""
+    return {process for process in psutil.Process().children(recursive=True) if process.status() != psutil.STATUS_ZOMBIE}
 
 
 def test_a_session_stops_steps_prints_and_ends(session, capsys):
@@ -129,12 +134,13 @@ def test_a_crash_is_a_stop_with_its_frames(session):
 
 
 def test_a_program_that_never_stops_is_ended_at_the_limit_with_a_message(session):
+    before = family()
     gdb = session("wait")
     began = time.monotonic()
     with pytest.raises(LearnerMessage, match="gave no prompt for 1 s; it and what it had started were ended"):
         gdb.type("run", timeout=1)
     assert time.monotonic() - began < 15
-    assert not [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+    assert family() <= before
     with pytest.raises(LearnerMessage, match="session is over"):
         gdb.type("backtrace")
 
