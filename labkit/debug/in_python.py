@@ -15,6 +15,7 @@ class InPython:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self._remote: tuple[tuple[Engine, int] | None, Pdb | None] = None, None
         self._pdb = Dialogue("pdb", "the cell that calls debuggers.pdb(...) or debuggers.connect(...)")
 
     def pdb(self, command: Sequence[object], *, env: Mapping[str, str] | None = None) -> Pdb:
@@ -30,9 +31,16 @@ class InPython:
         return Engine(command, log=self._lab.scratch("logs") / "background.log", cwd=self._lab.scratch(), env=env)
 
     def connect(self, engine: Engine, port: int) -> Pdb:
-        """Connect pdb to the process of a background engine that waits at a port; the cells that begin with %%pdb type into it."""
-        self._pdb.close()
-        return self._pdb.opened(Pdb.connect(port, engine))
+        """Connect pdb to the process of a background engine that waits at a port; the cells that begin with %%pdb type into it.
+
+        Called again for the same port it returns the same session: remote_pdb takes one connection, and the engine dies when that is closed.
+        """
+        known, session = self._remote
+        if session is None or session.over or known != (engine, port):
+            self._pdb.close()
+            session = self._pdb.opened(Pdb.connect(port, engine))
+            self._remote = (engine, port), session
+        return session
 
 
 def _as_typed(command: Sequence[object], env: Mapping[str, str]) -> str:

@@ -60,6 +60,11 @@ class Pdb:
         """Connect to a program that waits at remote_pdb's port. It takes one connection, and dies (bdb.BdbQuit) if that ends too early."""
         return cls(Connection(port, program), timeout)
 
+    @property
+    def over(self) -> bool:
+        """Whether the program went on to its end, or was ended."""
+        return self._over
+
     # Typing
 
     def type(self, line: str, timeout: float = TIMEOUT) -> str:

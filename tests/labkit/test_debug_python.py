@@ -21,12 +21,14 @@ from labkit.checks import debuggers_python as visible
 from labkit.debug import guard, stacks
 from labkit.debug.engine import Engine
 from labkit.debug.pdb_session import Pdb
+from labkit.debug.in_python import InPython
 from labkit.debug.ptrace import CONSENT, Permission, may_attach
 from labkit.debug.stacks import parse_faulthandler, parse_py_spy, py_spy_dump, short_path, signalled_dump
 from labkit.debug.transcript import Stop
 from labkit.evidence import BadEvidence, Evidence
 from labkit.facts import debugging
 from labkit.learner import token_of, word
+from labkit.lab import Lab
 from labkit.messages import LearnerMessage
 from labkit.pins import VLLM
 from labkit.system import System
@@ -253,6 +255,14 @@ def test_an_engine_waits_is_asked_and_goes_on(waiting):
 def test_hanging_up_ends_the_engine(waiting):
     Pdb.connect(int(waiting.wait_for(WAITING, timeout=30)), waiting).close()
     assert not waiting.alive
+
+
+def test_the_cell_that_connects_can_be_run_again(waiting, tmp_path):
+    """remote_pdb takes one connection; a second one would close the first, and end the engine."""
+    debuggers, port = InPython(Lab("03_debuggers", learner="tester", folder=tmp_path)), int(waiting.wait_for(WAITING, timeout=30))
+    session = debuggers.connect(waiting, port)
+    assert debuggers.connect(waiting, port) is session
+    assert session.type("p numbers") == "[1, 2]"
 
 
 def test_a_port_where_nobody_listens_is_named(waiting, monkeypatch):
