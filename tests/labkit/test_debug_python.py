@@ -20,15 +20,15 @@ from grading.submission import Submission
 from labkit.checks import debuggers_python as visible
 from labkit.debug import guard, stacks
 from labkit.debug.engine import Engine
-from labkit.debug.pdb_session import Pdb
 from labkit.debug.in_python import InPython
+from labkit.debug.pdb_session import Pdb
 from labkit.debug.ptrace import CONSENT, Permission, may_attach
 from labkit.debug.stacks import parse_faulthandler, parse_py_spy, py_spy_dump, short_path, signalled_dump
 from labkit.debug.transcript import Stop
 from labkit.evidence import BadEvidence, Evidence
 from labkit.facts import debugging
-from labkit.learner import token_of, word
 from labkit.lab import Lab
+from labkit.learner import token_of, word
 from labkit.messages import LearnerMessage
 from labkit.pins import VLLM
 from labkit.system import System
