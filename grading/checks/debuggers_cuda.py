@@ -11,7 +11,7 @@ from labkit.checks import debuggers_cuda as visible
 from labkit.checks.cuda_plants import KERNEL, SOURCE, WARP_SIZE, Plant
 from labkit.checks.cuda_recorded import recorded_for, recording, scene_of
 from labkit.checks.cuda_text import accesses, integer, integers, kernels
-from labkit.checks.reading import answer_of, mapping
+from labkit.checks.reading import answer_of, is_number, mapping
 from labkit.checks.transcripts import Said, turns, typed
 from labkit.learner import pick, word
 from labkit.records import Record
@@ -179,9 +179,14 @@ def _lane(record: Record) -> Row:
 def _handed(torch: dict[str, Any], block: int) -> tuple[list[int], list[list[float]]] | None:
     """The slots and the keys that torch handed to the kernel, None unless there is a slot and four key values of this block."""
     slots, keys = torch.get("slot_mapping"), torch.get("key")
-    if not (isinstance(slots, list) and isinstance(keys, list) and len(slots) == len(keys) > block and all(type(s) is int for s in slots)):
+    if not (
+        isinstance(slots, list)
+        and isinstance(keys, list)
+        and len(slots) == len(keys) > block
+        and all(type(s) is int and 0 <= s < 10**9 for s in slots)
+    ):
         return None
-    good = isinstance(keys[block], list) and len(keys[block]) == 4 and all(isinstance(k, float | int) for k in keys[block])
+    good = isinstance(keys[block], list) and len(keys[block]) == 4 and all(is_number(k) for k in keys[block])
     return (slots, keys) if good else None
 
 

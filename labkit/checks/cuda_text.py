@@ -12,8 +12,8 @@ VECTOR = re.compile(r"\{x = (-?\d{1,10}), y = (-?\d{1,10}), z = (-?\d{1,10})\}")
 ELEMENT = re.compile(r"(-?0x[0-9a-f]{1,16}|-?\d{1,20})(?: <repeats (\d{1,4}) times>)?")
 ADDRESS = r"(?:0x[0-9a-f]{1,16} in )?"
 FRAME = re.compile(rf"^#\d{{1,5}}\s{{1,4}}{ADDRESS}(\S.{{0,4000}})$", re.MULTILINE)
-PLACE = re.compile(r" at (\S{1,400}):(\d{1,7})(?: in \S{1,1000} inlined from \S{1,400})?$")
-TRIGGERED = re.compile(r"^The exception was triggered at PC 0x[0-9a-f]{1,16} .{0,2000}\((\S{1,400}):(\d{1,7})\)$", re.MULTILINE)
+PLACE = re.compile(r"([^:\n]{1,400}):(\d{1,7})(?: in \S{1,1000} inlined from \S{1,400})?$")
+TRIGGERED = re.compile(r"^The exception was triggered at PC 0x[0-9a-f]{1,16} [^\n]{0,2000}\(([^()\n]{1,400}):(\d{1,7})\)$", re.MULTILINE)
 KERNEL_ROW = re.compile(rf"^([* ])\s{{1,8}}\d{{1,9}}\s.{{1,200}}?{TRIPLE}\s+{TRIPLE}\s+(\S{{1,200}})", re.MULTILINE)
 SANITIZER = re.compile(
     r"^=+ Invalid __(\w{1,12})__ (read|write) of size (\d{1,5}) bytes\n"
@@ -21,7 +21,7 @@ SANITIZER = re.compile(
     rf"=+\s{{1,8}}by thread {TRIPLE} in block {TRIPLE}\n",
     re.MULTILINE,
 )
-IN_FILE = re.compile(r" in (\S{1,400}):(\d{1,7})$")
+IN_FILE = re.compile(r"([^:\n]{1,400}):(\d{1,7})$")
 ERRORS = re.compile(r"ERROR SUMMARY: (\d{1,9}) error")
 TRACEBACK = "Traceback (most recent call last)"
 PYTHON_FRAME = re.compile(r'^(?:\[rank\d{1,4}\]:)?\s{1,12}File "([^"\n]{1,400})", line (\d{1,7}),? in ([\w<>.]{1,120})', re.MULTILINE)
@@ -134,14 +134,16 @@ def spied_frames(text: str) -> list[tuple[str, int, str]]:
 
 
 def _frame(text: str) -> KernelFrame:
-    place = PLACE.search(text)
+    _, at, behind = text.rpartition(" at ")  # a path may hold spaces
+    place = PLACE.match(behind) if at else None
     return KernelFrame(_plain(text), place[1], int(place[2])) if place else KernelFrame(_plain(text))
 
 
 def _access(found: tuple[str, ...]) -> Access:
     _, what, size, where, *numbers = found
-    place = IN_FILE.search(where)
-    name = where[: place.start()] if place else where
+    before, within, behind = where.rpartition(" in ")
+    place = IN_FILE.match(behind) if within else None
+    name = before if place else where
     file, line = (place[1], int(place[2])) if place else ("", 0)
     return Access(f"{what} {int(size)}", _plain(name.removeprefix("void ")), file, line, _triple(numbers[:3]), _triple(numbers[3:]))
 

@@ -39,7 +39,7 @@ def kernel(evidence: Evidence) -> list[Row]:
     dialogue = turns(record)
     mine = scene(dialogue, block, thread)
     stopped = [function for turn in typed(dialogue, "info cuda kernels") for active, _, _, function in kernels(turn.said) if active]
-    shown = {name: vector(turn.said) for turn in mine for name in ("blockIdx", "threadIdx") if turn.typed == f"print {name}"}
+    shown = {name: vector(turn.said) for turn in mine for name in ("blockIdx", "threadIdx") if typed([turn], f"print {name}")}
     place, key = given.get("place"), given.get("key")
     return [
         row("stopped in", stopped[-1] if stopped else "no kernel", KERNEL, "continue, until cuda-gdb says that it switched the focus to a CUDA kernel.", ok=KERNEL in stopped),
@@ -90,11 +90,11 @@ def hang(evidence: Evidence) -> list[Row]:
 
 def scene(dialogue: list[Said], block: int, thread: int) -> list[Said]:
     """Return the turns from the change of focus to one block and thread, up to the next change."""
-    wanted = f"cuda block ({block},0,0) thread ({thread},0,0)"
-    starts = [number for number, turn in enumerate(dialogue) if turn.typed.startswith(("cuda block", "cuda thread"))]
-    here = [number for number in starts if "".join(dialogue[number].typed.split()) == "".join(wanted.split())]
-    ends = [number for number in starts if here and number > here[-1]]
-    return dialogue[here[-1] : ends[0] if ends else None] if here else []
+    wanted = ((block, 0, 0), (thread, 0, 0))
+    moves = [(number, found) for number, turn in enumerate(dialogue) if turn.command == "cuda" and (found := focus(turn.said))]
+    here = [number for number, found in moves if found == wanted]
+    ends = [number for number, found in moves if here and number > here[0] and found != wanted]
+    return dialogue[here[0] : ends[0] if ends else None] if here else []
 
 
 def slots_of(token: str) -> list[int]:
