@@ -6,6 +6,7 @@ import select
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
@@ -25,7 +26,7 @@ class Program(Protocol):
         """End the program and every process of its family."""
 
 
-class Wire:
+class Wire(ABC):
     """Bytes from and to a program that stands at a prompt."""
 
     reader: int
@@ -49,9 +50,9 @@ class Wire:
             self.log.write(chunk)
         return chunk
 
+    @abstractmethod
     def end(self) -> None:
         """End the program and every process of its family."""
-        raise NotImplementedError
 
     def how_it_ended(self) -> str:
         """Say in words how the program ended, "" where this end of the wire cannot know."""
