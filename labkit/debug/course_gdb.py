@@ -1,8 +1,11 @@
 """The course's own gdb init file: written into the lesson's folder and read with `gdb -nx -ix`, so that ~/.gdbinit is neither read nor changed."""
 
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from labkit.messages import LearnerMessage
 
 INSIDE = Path(__file__).parent / "inside_gdb.py"
 TEXT = """\
@@ -37,6 +40,18 @@ set print inferior-events off
 # 7. py-bt where Python brings no script for gdb, and bt-both: C++ and Python frames in one list
 source {inside}
 """
+
+
+def find_debugger(*, cuda: bool) -> str:
+    """Return the path of cuda-gdb, or, where plain gdb will do, of gdb if there is one: cuda-gdb can do all that gdb can.
+
+    Raises LearnerMessage when there is none.
+    """
+    names = ["cuda-gdb"] if cuda else ["gdb", "cuda-gdb"]
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        raise LearnerMessage(f"{names[0]} is not installed, or not on PATH.", "Run `labkit doctor`: its row names the command.")
+    return found
 
 
 def write_course_gdb(path: Path, sources: Mapping[str, Path]) -> None:

@@ -5,12 +5,11 @@ import re
 from labkit import show
 from labkit.checks.cuda_recorded import recording
 from labkit.checks.transcripts import full
-from labkit.debug.gdb_text import commands_in
+from labkit.debug import gdb_text
 from labkit.debug.transcript import Transcript, Turn
 
 FOCUS = "cuda block "
 MACHINE = "an NVIDIA H100"
-SHOWN_WIDTH, SHOWN_END = 240, 80  # of a line; a place stands at its end
 TEMPLATE = re.compile(r"(?<=_kernel)<[^<>]{20,}>")  # arguments that fill a screen
 
 
@@ -38,7 +37,7 @@ class Replay:
 
     def cell(self, text: str) -> None:
         """Type a cell's commands one by one, each shown with its answer."""
-        for command in commands_in(text):
+        for command in gdb_text.commands_in(text):
             said = self.type(command)
             show.text("\n".join(clipped(line) for line in f"{self.transcript.prompt}{command}\n{said}".rstrip().splitlines()))
 
@@ -82,5 +81,4 @@ def inspects(command: str) -> bool:
 
 def clipped(line: str) -> str:
     """Return a line as the notebook shows it: without the template arguments of a kernel, and with its middle left out if it is still long."""
-    line = TEMPLATE.sub("<…>", line)
-    return line if len(line) <= SHOWN_WIDTH else f"{line[: SHOWN_WIDTH - SHOWN_END - 3]} … {line[-SHOWN_END:]}"
+    return gdb_text.clipped(TEMPLATE.sub("<…>", line))

@@ -10,7 +10,7 @@ from typing import Any
 
 from labkit import show
 from labkit.build.tree import working_tree
-from labkit.debug.course_gdb import write_course_gdb
+from labkit.debug.course_gdb import find_debugger, write_course_gdb
 from labkit.debug.gdb import Gdb
 from labkit.debug.gdb_text import arguments
 from labkit.debug.in_python import InPython
@@ -39,7 +39,7 @@ class Debuggers(InPython):
         What the program prints goes to program.log. An earlier session is closed, its program with it.
         """
         first, *rest = map(str, program)
-        debugger, log = self._which(cuda), self.lab.scratch() / "program.log"
+        debugger, log = find_debugger(cuda=cuda), self.lab.scratch() / "program.log"
         found = shutil.which(first)
         if found is None:
             raise LearnerMessage(f"There is no program {first}.", "Give gdb a program file, such as sys.executable.")
@@ -49,7 +49,7 @@ class Debuggers(InPython):
                 (self.lab.scratch() / word).unlink(missing_ok=True)
         session = self._open(debugger, [found], log)
         session.type(arguments(rest, log))
-        self._announce([debugger, "-nx", "-ix", self.init.name, "--args", first, *rest])
+        self._announce([Path(debugger).name, "-nx", "-ix", self.init.name, "--args", first, *rest])
         return session
 
     def record(self, record_id: str, session: Gdb, *, run: str = "") -> dict[str, Any]:
@@ -71,9 +71,9 @@ class Debuggers(InPython):
 
     def attach(self, pid: int) -> Gdb:
         """Start gdb on a process that runs already. When the session is closed the process goes on."""
-        debugger = self._which(cuda=False)
+        debugger = find_debugger(cuda=False)
         session = self._open(debugger, [], None)
-        self._announce([debugger, "-nx", "-ix", self.init.name, "-p", str(pid)])
+        self._announce([Path(debugger).name, "-nx", "-ix", self.init.name, "-p", str(pid)])
         said = session.type(f"attach {pid}", timeout=120)
         if "ptrace:" in said or "No such process" in said or "not permitted" in said:
             self._gdb.close()
@@ -94,14 +94,6 @@ class Debuggers(InPython):
         name = Path(debugger).name
         command = [debugger, "-nx", "--interpreter=mi3", "-ix", str(self.init), *program]
         return self._gdb.opened(Gdb(command, cwd=self.lab.scratch(), log=log, name=name))
-
-    def _which(self, cuda: bool) -> str:
-        """Plain gdb where it will do and is there, else cuda-gdb, which can do all that gdb can."""
-        names = ["cuda-gdb"] if cuda else ["gdb", "cuda-gdb"]
-        found = next((name for name in names if shutil.which(name)), None)
-        if found is None:
-            raise LearnerMessage(f"{names[0]} is not installed, or not on PATH.", "Run `labkit doctor`: its row names the command.")
-        return found
 
     def _announce(self, command: Sequence[str]) -> None:
         show.text(f"$ {shlex.join(command)}\nThe cells that begin with %%gdb type into it; it stays until you close it or the kernel ends.")

@@ -1,12 +1,11 @@
 """`labkit debug`: the lesson's gdb set-up in a terminal, to explore freely."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
 from labkit.build.overlay import built
-from labkit.debug.course_gdb import write_course_gdb
+from labkit.debug.course_gdb import find_debugger, write_course_gdb
 from labkit.debug.sources import compiled_from
 from labkit.messages import LearnerMessage, explain_os_error
 from labkit.sources import vllm_source
@@ -19,9 +18,7 @@ def command(work: Path, script: list[str], *, pid: int = 0, cuda: bool = False) 
     """
     if bool(script) == bool(pid):
         raise LearnerMessage("gdb needs a script or a process.", "labkit debug SCRIPT.py ARGUMENT..., or labkit debug --pid PID")
-    debugger = shutil.which("cuda-gdb") if cuda else shutil.which("gdb") or shutil.which("cuda-gdb")
-    if debugger is None:
-        raise LearnerMessage(f"{'cuda-gdb' if cuda else 'gdb'} is not on PATH.", "Run `labkit doctor`: its row names the command.")
+    debugger = find_debugger(cuda=cuda)
     init, own = work / "course.gdb", work / vllm_source().name
     try:
         work.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from typing import Self
 from labkit import show
 from labkit.debug.transcript import Stop, Transcript, Turn
 from labkit.debug.wire import Bounded, Connection, Pipes, Program, Wire
-from labkit.live import LiveTail, tail
+from labkit.live import LiveTail, tail, without_colours
 from labkit.messages import LearnerMessage
 
 PROMPT, MORE = "(Pdb) ", "...   "  # from Python 3.13 on pdb asks for the rest of a statement that is not complete
@@ -20,7 +20,6 @@ PATIENCE_SECONDS = 2.0  # before the program's output is shown while it runs
 SHOWN_LINES, SHOWN_WIDTH = 60, 190
 READ_ON = ("commands", "interact")  # commands that read further lines, at prompts of their own
 _STOPPED = re.compile(r"> [^\n]*\(\d+\)[^\n]*\n-> ")
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Pdb:
@@ -163,7 +162,7 @@ class Pdb:
 
 def _tidy(text: str) -> str:
     """A text without colours, and of each line what a terminal would show in the end (progress bars write over themselves)."""
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in _ANSI.sub("", text).split("\n"))
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in without_colours(text).split("\n"))
 
 
 def _clipped(text: str) -> str:
