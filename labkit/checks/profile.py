@@ -1,0 +1,169 @@
+"""Visible checks of lesson 05_nsight_systems."""
+
+from pydantic import JsonValue
+
+from labkit.checks.nsys_options import listed, options
+from labkit.checks.profile_examples import EXPECTED
+from labkit.checks.profile_traces import LEAST_STEPS, of_gpu, own
+from labkit.checks.reading import answer_of, is_number, mapping
+from labkit.evidence import Evidence
+from labkit.learner import word
+from labkit.rows import Row, VisibleCheck, row, still_about
+from labkit.trace.analysis import launched_by as work_of
+from labkit.trace.analysis import within
+
+EVENTS = frozenset("abcdef")
+
+
+def capture_command(evidence: Evidence) -> list[Row]:
+    """An nsys command that records the profiled steps, kernel by kernel, and nothing else."""
+    answer = evidence.record("profile-command-answer").facts.get("answer")
+    words = answer if isinstance(answer, list) else []
+    given = options(words)
+    traced = listed(given.get("trace", "cuda,opengl,nvtx,osrt"))  # nsys's default
+    quiet = given.get("sample") == "none" and given.get("cpuctxsw") == "none"
+    return [
+        row("program", words[:2], ["nsys", "profile"], "The first two words stay as they are."),
+        row("what is traced", sorted(traced), ["cuda", "nvtx"], "Which values does --trace need, and which only make the file larger?"),
+        _asked("the CPU's stacks and thread switches", quiet, "not recorded", "recorded", "Two options of the table switch them off."),
+        _asked("a CUDA graph", given.get("cuda-graph-trace", "").partition(":")[0] == "node", "node by node", "one bar", "Which option shows the kernels inside?"),
+        _asked("recording begins", given.get("capture-range") == "cudaProfilerApi", "at llm.start_profile()", "elsewhere", "Which option waits for cudaProfilerStart?"),
+        _asked("when the range ends", given.get("capture-range-end") == "stop", "the recording stops", "something else happens", "The default ends your program, too."),
+        _asked("a second run", given.get("force-overwrite") == "true", "replaces the file", "fails at its end", "Which option allows to overwrite?"),
+        row("output", given.get("output"), "profiled", "The next cells look for profiled.nsys-rep."),
+    ]  # fmt: skip
+
+
+def own_ranges(evidence: Evidence) -> list[Row]:
+    """A profile of your own request, with a range of yours around each step."""
+    record, mine = own(evidence)
+    ids = mine.facts.get("token_ids")
+    tokens = len(ids) if isinstance(ids, list) else 0
+    inside = [len(work_of(mine.trace, span)) + len(within(mine.trace.ops, span)) for span in mine.steps]
+    return [
+        row("exit code", record.exit_code, 0, "Read the last lines of the run; the log is in work/05_nsight_systems/logs."),
+        row("label", mine.label, word(record.token, "profile label"), "The cell that runs profiled.py passes your label."),
+        row("tokens generated", tokens, f"at least {LEAST_STEPS}", "Set MAX_TOKENS back to 12.", ok=tokens >= LEAST_STEPS),
+        row("ranges of yours", len(mine.steps), tokens, "The gap in marked_step: a range called `name` around each step."),
+        row(
+            "events in the emptiest range",
+            min(inside, default=0),
+            "at least 1",
+            "Is the step inside the `with`?",
+            ok=min(inside, default=0) > 0,
+        ),
+    ]
+
+
+def decode_step(evidence: Evidence) -> list[Row]:
+    """Time per decode step, what costs most in it, and its matrix multiplications."""
+    answer = answer_of(evidence, "profile-step-answer")
+    return [
+        still_about(evidence, "profile-step-answer", "profile-trace"),
+        _positive("STEP_MS", answer.get("step_ms"), "milliseconds"),
+        _name("COSTS_MOST", answer.get("costs_most")),
+        _count("MATMULS", answer.get("matmuls")),
+    ]
+
+
+def launched_by(evidence: Evidence) -> list[Row]:
+    """Your function returns the kernels that a range launched, in three small traces."""
+    answer = evidence.record("profile-launched-examples").facts.get("answer")
+    given: list[JsonValue] = list(answer) if isinstance(answer, list) else []
+    given += [None] * (len(EXPECTED) - len(given))
+    what = ("runs late, and launched before", "two processes", "a graph, and another thread")
+    return [
+        row(f"example {number}: {name}", seen, list(ids), "Who called for it? The kernel's own time does not say.")
+        for number, (name, seen, ids) in enumerate(zip(what, given, EXPECTED, strict=False), 1)
+    ]
+
+
+def gpu_step(evidence: Evidence) -> list[Row]:
+    """What one decode step asks of the GPU."""
+    answer = answer_of(evidence, "profile-gpu-answer")
+    percent = answer.get("busy_percent")
+    return [
+        _has_gpu(evidence),
+        _count("KERNELS", answer.get("kernels")),
+        _name("COSTS_MOST", answer.get("costs_most")),
+        _count("PER_LAYER", answer.get("per_layer")),
+        row(
+            "BUSY_PERCENT",
+            percent,
+            "a number from 0 to 100",
+            "In percent, not as a fraction.",
+            ok=is_number(percent) and 0 <= float(str(percent)) <= 100,
+        ),
+    ]
+
+
+def gap(evidence: Evidence) -> list[Row]:
+    """The longest time in which the GPU waits, where it is, and why."""
+    answer = answer_of(evidence, "profile-gap-answer")
+    return [
+        _has_gpu(evidence),
+        _positive("GAP_US", answer.get("gap_us"), "microseconds"),
+        _one_of("WHERE", answer.get("where"), ("inside", "between")),
+        _one_of("CAUSE", answer.get("cause"), ("cuda", "host")),
+    ]
+
+
+def graphs(evidence: Evidence) -> list[Row]:
+    """How many calls launch one decode step, with and without CUDA graphs, and why the GPU waits with them."""
+    answer = answer_of(evidence, "profile-graphs-answer")
+    launches = mapping(answer.get("launches"))
+    return [
+        _has_gpu(evidence, "graphs"),
+        *(_count(f"LAUNCHES[{mode!r}]", launches.get(mode)) for mode in ("eager", "graphs")),
+        _one_of("GRAPHS_GAP", answer.get("gap"), ("cuda", "host")),
+    ]
+
+
+def floor(evidence: Evidence) -> list[Row]:
+    """The least time of a decode step, and what bounds the eager one."""
+    answer = answer_of(evidence, "profile-floor-answer")
+    return [
+        _has_gpu(evidence),
+        _positive("FLOOR_US", answer.get("floor_us"), "microseconds"),
+        _one_of("BOUND_BY", answer.get("bound_by"), ("memory", "compute", "host")),
+    ]
+
+
+def event_types(evidence: Evidence) -> list[Row]:
+    """What Nsight Systems can trace."""
+    answer = evidence.record("profile-events-answer").facts.get("answer")
+    chosen = set(map(str, answer)) if isinstance(answer, list) else set()
+    return [row("letters", sorted(chosen), "some of a to f", 'Write a set of letters: {"a", …}.', ok=bool(chosen) and chosen <= EVENTS)]
+
+
+def _asked(what: str, good: bool, yes: str, no: str, next_step: str) -> Row:
+    return row(what, yes if good else no, yes, next_step)
+
+
+def _has_gpu(evidence: Evidence, mode: str = "eager") -> Row:
+    device = of_gpu(evidence, mode).trace.device
+    return row("the profile is of", device.name if device else "no GPU", "a GPU", "Run the cell that opens it.", ok=device is not None)
+
+
+def _positive(name: str, value: object, unit: str) -> Row:
+    return row(
+        name, value, f"a positive number of {unit}", "Compute it, or read it from the table.", ok=is_number(value) and float(str(value)) > 0
+    )
+
+
+def _count(name: str, value: object) -> Row:
+    return row(name, value, "a whole number", "Read it from the table.", ok=type(value) is int and 0 < value < 10**9)
+
+
+def _name(name: str, value: object) -> Row:
+    return row(name, value, "a name, as the table spells it", "Write it in quotes.", ok=isinstance(value, str) and bool(value.strip()))
+
+
+def _one_of(name: str, value: object, words: tuple[str, ...]) -> Row:
+    return row(name, value, f"one of {', '.join(words)}", "Write the word in quotes.", ok=isinstance(value, str) and value in words)
+
+
+CHECKS: dict[str, VisibleCheck] = {
+    check.__name__: check
+    for check in (capture_command, own_ranges, decode_step, launched_by, gpu_step, gap, graphs, floor, event_types)
+}  # fmt: skip

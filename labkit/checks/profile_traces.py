@@ -1,0 +1,80 @@
+"""Which traces lesson 05 is about: the learner's own, and the GPU's, which is the learner's own too or the recorded one."""
+
+import json
+from functools import cache as once
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from labkit.evidence import BadEvidence, Evidence, Missing
+from labkit.learner import pick
+from labkit.records import Record
+from labkit.trace import extract
+from labkit.trace.analysis import steps
+from labkit.trace.errors import BadTrace
+from labkit.trace.model import Range, Trace
+
+FOLDER = Path(__file__).parent.parent / "trace" / "recorded"
+FIRST_STEP, STEPS = 3, 7  # a learner looks at one of the decode steps 3 to 9
+LEAST_STEPS = 12  # of a profiled request: the step that a learner looks at has a next one
+
+
+class Profiled(NamedTuple):
+    """A trace, and what the script that was profiled wrote down of its run."""
+
+    trace: Trace
+    facts: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The word before the number in the ranges of the steps."""
+        return str(self.facts.get("label", ""))
+
+    @property
+    def steps(self) -> list[Range]:
+        """The ranges of the steps; number 0 is the prefill."""
+        return steps(self.trace, self.label)
+
+
+def step_of(token: str) -> int:
+    """Return the number of the decode step that a learner looks at."""
+    return FIRST_STEP + pick(token, "profile step", STEPS)
+
+
+def own(evidence: Evidence, record_id: str = "profile-trace") -> tuple[Record, Profiled]:
+    """Return the learner's record and the trace that it keeps. Raises Missing or BadEvidence."""
+    record = evidence.record(record_id)
+    if len(record.files) != 1:
+        raise BadEvidence(f"{record_id}.json: {len(record.files)} files. Expected one trace. Run the cell that records it again.")
+    try:
+        return record, Profiled(_parsed(evidence.file(record.files[0])), dict(record.facts))
+    except BadTrace as bad:
+        raise BadEvidence(str(bad)) from None
+
+
+def of_gpu(evidence: Evidence, mode: str = "eager") -> Profiled:
+    """Return the GPU's profile of a mode: the learner's own where it has one with enough steps, the recorded one otherwise. Raises BadEvidence."""
+    try:
+        _, found = own(evidence, "profile-trace" if mode == "eager" else f"profile-{mode}")
+        if found.trace.work and len(found.steps) >= LEAST_STEPS:
+            return found
+    except Missing:
+        pass
+    return recorded(mode)
+
+
+@once
+def recorded(name: str) -> Profiled:
+    """Return a recording by name: "eager", "graphs", "asynchrony"."""
+    return Profiled(_parsed((FOLDER / f"{name}.trace.json.gz").read_bytes()), recorded_facts().get(name, {}))
+
+
+@once
+def recorded_facts() -> dict[str, Any]:
+    """Return what was written down of the recorded runs, by name."""
+    return dict(json.loads((FOLDER / "facts.json").read_text()))
+
+
+@lru_cache(maxsize=4)  # several checks read the same trace
+def _parsed(data: bytes) -> Trace:
+    return extract.parse(data)

@@ -1,0 +1,139 @@
+"""What a trace says: which work a range launched, how busy the device was, where it waited, and what moved."""
+
+import bisect
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from labkit.trace.model import Call, Op, Range, Trace, Work
+
+LAUNCH = re.compile(r"cu(da)?(Launch|GraphLaunch)")  # cudaLaunchKernel_v7000, cuLaunchKernelEx, cudaGraphLaunch_v10000, ...
+Spanned = TypeVar("Spanned", Call, Op, Range)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """All work of one name: how often, and how long in nanoseconds."""
+
+    name: str
+    count: int
+    ns: int
+
+
+class Gap(NamedTuple):
+    """A time in which the device had nothing to do, and the work around it."""
+
+    start: int
+    end: int
+    before: Work
+    after: Work
+
+    @property
+    def ns(self) -> int:
+        """Length in nanoseconds."""
+        return self.end - self.start
+
+
+def steps(trace: Trace, label: str) -> list[Range]:
+    """Return the ranges named `label 0`, `label 1`, ... in the order of their numbers."""
+    numbered = re.compile(rf"{re.escape(label)} (\d{{1,6}})")
+    found = [(int(match[1]), span) for span in trace.ranges if (match := numbered.fullmatch(span.name))]
+    return [span for _, span in sorted(found, key=lambda pair: (pair[0], pair[1].start))]
+
+
+def within(events: Sequence[Spanned], span: Range) -> list[Spanned]:
+    """Return the events, sorted by start, that began and ended on the range's thread while it was open."""
+    first = bisect.bisect_left(events, span.start, key=lambda event: event.start)
+    last = bisect.bisect_right(events, span.end, key=lambda event: event.start)
+    return [event for event in events[first:last] if event.thread == span.thread and event.end <= span.end]
+
+
+def launched_by(trace: Trace, span: Range) -> list[Work]:
+    """Return the work that host calls inside the range asked for, whenever the device got round to it."""
+    asked = {(call.process, call.correlation) for call in within(trace.calls, span)}
+    return [work for work in trace.work if (work.process, work.correlation) in asked]
+
+
+def overlapping(trace: Trace, span: Range) -> list[Work]:
+    """Return the work that ran while the range was open: the attribution that the lesson warns of, kept to show the difference."""
+    return [work for work in trace.work if work.start < span.end and work.end > span.start]
+
+
+def totals(work: Iterable[Work]) -> list[Total]:
+    """Add up work by name, the longest first."""
+    counts: Counter[str] = Counter()
+    times: Counter[str] = Counter()
+    for item in work:
+        counts[item.name] += 1
+        times[item.name] += item.end - item.start
+    return sorted((Total(name, counts[name], times[name]) for name in counts), key=lambda total: (-total.ns, total.name))
+
+
+def self_times(ops: Sequence[Op]) -> list[Total]:
+    """Add up operators by name, the longest first: each one's own time, without that of the operators it called."""
+    counts: Counter[str] = Counter()
+    times: Counter[str] = Counter()
+    open_by_thread: dict[int, list[Op]] = {}
+    for op in sorted(ops, key=lambda op: (op.start, -op.end)):
+        stack = open_by_thread.setdefault(op.thread, [])
+        while stack and stack[-1].end <= op.start:
+            stack.pop()
+        counts[op.name] += 1
+        times[op.name] += op.end - op.start
+        if stack:
+            times[stack[-1].name] -= min(op.end, stack[-1].end) - op.start
+        stack.append(op)
+    return sorted((Total(name, counts[name], times[name]) for name in counts), key=lambda total: (-total.ns, total.name))
+
+
+def merged(work: Iterable[Work]) -> list[tuple[int, int]]:
+    """Return the spans in which at least one piece of work ran, on any stream, in order and apart from each other."""
+    spans: list[tuple[int, int]] = []
+    for start, end in sorted((item.start, item.end) for item in work):
+        if spans and start <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+        else:
+            spans.append((start, end))
+    return spans
+
+
+def busy(work: Iterable[Work]) -> int:
+    """Return for how many nanoseconds at least one piece of work ran."""
+    return sum(end - start for start, end in merged(work))
+
+
+def gaps(work: Iterable[Work]) -> list[Gap]:
+    """Return the times between two pieces of work in which none ran, the longest first."""
+    ordered = sorted(work, key=lambda item: item.start)
+    found: list[Gap] = []
+    last = ordered[0] if ordered else None  # the work that ended latest so far
+    for item in ordered[1:]:
+        assert last is not None
+        if item.start > last.end:
+            found.append(Gap(last.end, item.start, last, item))
+        if item.end > last.end:
+            last = item
+    return sorted(found, key=lambda gap: (-gap.ns, gap.start))
+
+
+def moved(work: Iterable[Work]) -> dict[str, tuple[int, int]]:
+    """Return how many copies and how many bytes there were in each direction."""
+    found: dict[str, tuple[int, int]] = {}
+    for item in work:
+        if item.kind == "memcpy":
+            count, size = found.get(item.name, (0, 0))
+            found[item.name] = (count + 1, size + item.size)
+    return found
+
+
+def launches(trace: Trace, span: Range) -> list[Call]:
+    """Return the host calls inside the range that launch a kernel or a CUDA graph."""
+    return [call for call in within(trace.calls, span) if LAUNCH.match(call.name)]
+
+
+def shared(events: Iterable[Spanned], start: int, end: int) -> list[tuple[Spanned, int]]:
+    """Return the events that have a share in a time, with their nanoseconds of it, the largest share first."""
+    found = [(event, min(event.end, end) - max(event.start, start)) for event in events]
+    return sorted(((event, ns) for event, ns in found if ns > 0), key=lambda pair: (-pair[1], pair[0].start))
