@@ -53,10 +53,14 @@ def own(evidence: Evidence, record_id: str = "profile-trace") -> tuple[Record, P
 
 
 def of_gpu(evidence: Evidence, mode: str = "eager") -> Profiled:
-    """Return the GPU's profile of a mode: the learner's own where it has one with enough steps, the recorded one otherwise. Raises BadEvidence."""
+    """Return the GPU's profile of a mode: the learner's own by nsys where it has enough steps, the recorded one otherwise. Raises BadEvidence.
+
+    A trace by torch.profiler does not say how fast the card's memory is, so the last question could not be asked of it.
+    """
     try:
         _, found = own(evidence, "profile-trace" if mode == "eager" else f"profile-{mode}")
-        if found.trace.work and len(found.steps) >= LEAST_STEPS:
+        device = found.trace.device
+        if device is not None and device.bandwidth and found.trace.work and len(found.steps) >= LEAST_STEPS:
             return found
     except Missing:
         pass
