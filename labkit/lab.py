@@ -132,7 +132,7 @@ class Lab:
         advice = f"{known[0].line[:200]}\n  {known[0].cause} {known[0].fix}" if known else missing
         return LearnerMessage(
             f"`{' '.join(done.command[:2])} …`: {how}{consequence}. It said last:\n{last}",
-            f"{advice} Everything it said is in {done.log.relative_to(self.folder)}.",
+            f"{advice} What an earlier run recorded still stands. Everything it said is in {done.log.relative_to(self.folder)}.",
         )
 
     def record(
@@ -185,7 +185,8 @@ class Lab:
     def answer(self, record_id: str, answer: Any, about: str = "") -> None:
         """Keep the learner's answer as evidence; a new one replaces it. `about` names the record that it was read from."""
         if answer is None or (isinstance(answer, list) and answer and all(item is None for item in answer)):
-            answer = ...  # a function without a body returns None: nothing was answered yet
+            show.text(f"Not recorded: {record_id}: the answer is None. Is something not filled in yet, or is a `return` missing?")
+            return
         known = about and self.evidence.has(about)
         self.record(record_id, facts={"answer": answer} | ({"about": self.evidence.digest(about)} if known else {}))
 

@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from labkit.checks.nsys_options import listed, options
+from labkit.checks.nsys_options import listed, parsed
 from labkit.checks.profile_examples import EXPECTED
 from labkit.checks.profile_traces import LEAST_STEPS, of_gpu, own
 from labkit.checks.reading import answer_of, is_number, mapping
@@ -19,11 +19,12 @@ def capture_command(evidence: Evidence) -> list[Row]:
     """An nsys command that records the profiled steps, kernel by kernel, and nothing else."""
     answer = evidence.record("profile-command-answer").facts.get("answer")
     words = answer if isinstance(answer, list) else []
-    given = options(words)
+    given, odd = parsed(words[2:])
     traced = listed(given.get("trace", "cuda,opengl,nvtx,osrt"))  # nsys's default
     quiet = given.get("sample") == "none" and given.get("cpuctxsw") == "none"
     return [
-        row("program", words[:2], ["nsys", "profile"], "The first two words stay as they are."),
+        row("program", words[:2], ["nsys", "profile"], 'A list of words, and the first two stay: ["nsys", "profile", …].'),
+        row("one option per word", f"not {odd[0]!r}" if odd else "yes", "yes", 'Each as "--name=value", in quotes of its own; the program follows later.'),
         row("what is traced", sorted(traced), ["cuda", "nvtx"], "Which values does --trace need, and which only make the file larger?"),
         _asked("the CPU's stacks and thread switches", quiet, "not recorded", "recorded", "Two options of the table switch them off."),
         _asked("a CUDA graph", given.get("cuda-graph-trace", "").partition(":")[0] == "node", "node by node", "one bar", "Which option shows the kernels inside?"),
@@ -42,7 +43,12 @@ def own_ranges(evidence: Evidence) -> list[Row]:
     inside = [len(work_of(mine.trace, span)) + len(within(mine.trace.ops, span)) for span in mine.steps]
     return [
         row("exit code", record.exit_code, 0, "Read the last lines of the run; the log is in work/05_nsight_systems/logs."),
-        row("label", mine.label, word(record.token, "profile label"), "The cell that runs profiled.py passes your label."),
+        row(
+            "label",
+            mine.label,
+            word(record.token, "profile label"),
+            "Run the second cell of the lesson again (it sets `label`), then the run.",
+        ),
         row("tokens generated", tokens, f"at least {LEAST_STEPS}", "Set MAX_TOKENS back to 12.", ok=tokens >= LEAST_STEPS),
         row("ranges of yours", len(mine.steps), tokens, "The gap in marked_step: a range called `name` around each step."),
         row(
@@ -71,9 +77,9 @@ def launched_by(evidence: Evidence) -> list[Row]:
     answer = evidence.record("profile-launched-examples").facts.get("answer")
     given: list[JsonValue] = list(answer) if isinstance(answer, list) else []
     given += [None] * (len(EXPECTED) - len(given))
-    what = ("runs late, and launched before", "two processes", "a graph, and another thread")
+    what = ("runs late, and launched before", "two processes", "a graph, another thread, a call that ends too late")
     return [
-        row(f"example {number}: {name}", seen, list(ids), "Who called for it? The kernel's own time does not say.")
+        row(f"example {number}: {name}", seen, list(ids), _launched_advice(seen, ids))
         for number, (name, seen, ids) in enumerate(zip(what, given, EXPECTED, strict=False), 1)
     ]
 
@@ -136,6 +142,12 @@ def event_types(evidence: Evidence) -> list[Row]:
     return [row("letters", sorted(chosen), "some of a to f", 'Write a set of letters: {"a", …}.', ok=bool(chosen) and chosen <= EVENTS)]
 
 
+def _launched_advice(seen: object, ids: list[int]) -> str:
+    if isinstance(seen, list) and all(type(ident) is int for ident in seen) and sorted(seen) == ids:
+        return "The right ones: in ascending order?"
+    return "Who called for it? The kernel's own time does not say."
+
+
 def _asked(what: str, good: bool, yes: str, no: str, next_step: str) -> Row:
     return row(what, yes if good else no, yes, next_step)
 
@@ -160,7 +172,7 @@ def _name(name: str, value: object) -> Row:
 
 
 def _one_of(name: str, value: object, words: tuple[str, ...]) -> Row:
-    return row(name, value, f"one of {', '.join(words)}", "Write the word in quotes.", ok=isinstance(value, str) and value in words)
+    return row(name, value, f"one of {', '.join(words)}", "One of these words, in quotes.", ok=isinstance(value, str) and value in words)
 
 
 CHECKS: dict[str, VisibleCheck] = {

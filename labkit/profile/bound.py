@@ -4,12 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labkit import show
 from labkit.messages import LearnerMessage
-from labkit.profile.steps import Steps, measure_all
-from labkit.profile.units import share_text, size_text, table, time_text
-from labkit.trace.model import Device, Trace
-from labkit.trace.readings import typical
+from labkit.profile.units import share_text
 
 # Operations per second of dense fp16 and bf16 matrices with fp32 sums, by the name that the driver gives a card. NVIDIA's data sheets
 # print the figures of Hopper and Ada with sparsity: half of that is what dense matrices get.
@@ -71,13 +67,15 @@ def parameters(config: Mapping[str, Any]) -> int:
         if kind in ("llama", "mistral"):
             return _llama(config)
     except (KeyError, TypeError) as error:
-        raise LearnerMessage(f"config.json: {error} is missing or no number.", "Is it the config.json of the model that you profiled?") from error
+        raise LearnerMessage(
+            f"config.json: {error} is missing or no number.", "Is it the config.json of the model that you profiled?"
+        ) from error
     raise LearnerMessage(f"config.json: model_type is {kind!r}.", "The estimate knows llama, mistral and opt.")
 
 
 def model_bytes(config: Mapping[str, Any], dtype_bytes: int) -> tuple[int, int]:
-    """Return the bytes of a model's weights, and those of its KV cache per token of context."""
-    weights = parameters(config) * dtype_bytes
+    """Return the bytes of a model's weights that a decode step reads, and those of its KV cache per token of context."""
+    weights = (parameters(config) - looked_up(config)) * dtype_bytes
     heads = int(config["num_attention_heads"])
     size = int(config.get("head_dim") or int(config["hidden_size"]) // heads)
     return weights, 2 * int(config["num_hidden_layers"]) * int(config.get("num_key_value_heads") or heads) * size * dtype_bytes
@@ -89,32 +87,6 @@ def looked_up(config: Mapping[str, Any]) -> int:
     if config.get("model_type") == "opt":
         return (int(config["max_position_embeddings"]) + 2) * hidden
     return 0 if config.get("tie_word_embeddings") else int(config["vocab_size"]) * hidden
-
-
-def show_bound(trace: Trace, label: Steps, config: Mapping[str, Any], *, context: int, dtype_bytes: int = 2, batch: int = 1) -> None:
-    """Show the median decode step against its floor, for `batch` sequences of `context` tokens each."""
-    step = typical(measure_all(trace, label))
-    device = trace.device
-    if step is None or device is None:
-        show.text("There is no estimate: " + ("the trace has no GPU." if device is None else "no step decodes a token."))
-        return
-    per_token = model_bytes(config, dtype_bytes)[1]
-    weights = (parameters(config) - looked_up(config)) * dtype_bytes
-    cache, operations = per_token * context * batch, 2 * parameters(config) * batch
-    peak, source = PEAKS.get(device.name, (0.0, "not in the course's table of data sheets")) if dtype_bytes == 2 else (0.0, "known for 16 bits only")
-    least = floor(weights, cache, device.bandwidth, operations=operations, peak=peak)
-    rows = [
-        ("weights", size_text(weights), f"{weights // dtype_bytes:,} parameters of {dtype_bytes} bytes: a step reads each of them once"),
-        ("KV cache", size_text(cache), f"{batch} × {context:,} tokens × {size_text(per_token)}: keys and values of all layers"),
-        ("memory bandwidth", _per_second(device), "TARGET_INFO_GPU.memoryBandwidth of the export, bytes per second"),
-        ("floor by memory", _time(least.memory), "(weights + KV cache) / bandwidth"),
-        ("peak", f"{peak / 1e12:.4g} TFLOP/s" if peak else "unknown", source),
-        ("floor by arithmetic", _time(least.compute), f"2 × parameters × {batch} / peak: a multiplication and an addition per weight and sequence"),
-        ("GPU busy, measured", time_text(step.busy), f"{step.name}, the median decode step: {_ratio(step.busy, least)}"),
-        ("whole step, measured", time_text(step.host), f"on the host: {_ratio(step.host, least)}"),
-        ("verdict", verdict(least, step.busy / 1e9, step.host / 1e9).split(":")[0], verdict(least, step.busy / 1e9, step.host / 1e9)),
-    ]
-    table(f"A decode step on {device.name}", ("quantity", "value", "from"), rows)
 
 
 def _llama(config: Mapping[str, Any]) -> int:
@@ -132,15 +104,3 @@ def _opt(config: Mapping[str, Any]) -> int:
     layer = 4 * (hidden + 1) * hidden + (hidden + 1) * inner + (inner + 1) * hidden + 4 * hidden
     positions = int(config["max_position_embeddings"]) + 2  # OPT's table begins with two rows that no position uses
     return (int(config["vocab_size"]) + positions) * hidden + int(config["num_hidden_layers"]) * layer + 2 * hidden
-
-
-def _per_second(device: Device) -> str:
-    return f"{size_text(device.bandwidth)}/s" if device.bandwidth else "unknown"
-
-
-def _time(seconds: float | None) -> str:
-    return "unknown" if seconds is None else time_text(seconds * 1e9)
-
-
-def _ratio(ns: int, least: Floor) -> str:
-    return f"{ns / 1e9 / least.seconds:.3g} times the floor" if least.seconds else "no floor is known"

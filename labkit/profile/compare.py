@@ -30,7 +30,7 @@ def compare_steps(runs: Mapping[str, tuple[Trace, Steps]]) -> None:
         ("kernels", *(_kernels(m) for m in middle.values())),
         ("GPU busy", *(time_text(m["busy"]) for m in middle.values())),
         ("GPU busy, of host time", *(share_text(m["busy"], m["host"]) for m in middle.values())),
-        ("largest gap", *(time_text(m["gap"]) for m in middle.values())),
+        ("largest gap inside the step", *(time_text(m["gap"]) for m in middle.values())),
     ]
     table("The decode step, medians", ("quantity", *middle), rows)
 
@@ -81,7 +81,9 @@ def plot(middle: Mapping[str, Mapping[str, float]]) -> Any:
     return figure
 
 
-def _bars(axes: Any, at: Sequence[float], widths: Sequence[float], words: Sequence[str], colour: str, hatch: str, name: str, high: float = 0.6) -> None:
+def _bars(
+    axes: Any, at: Sequence[float], widths: Sequence[float], words: Sequence[str], colour: str, hatch: str, name: str, high: float = 0.6
+) -> None:
     drawn = axes.barh(list(at), widths, height=high, color=colour, hatch=hatch, edgecolor="black", linewidth=0.6, label=name)
     axes.bar_label(drawn, words, padding=4, fontsize=9)
 

@@ -94,7 +94,13 @@ def layers(items: Iterable[Spanned], *, nest: bool) -> list[list[Spanned]]:
 
 
 def _span(item: Spanned, track: Track) -> Json:
-    event: Json = {"ph": "X", "name": item.name, "cat": type(item).__name__.lower(), **_at(item, track), "dur": (item.end - item.start) / 1000}
+    event: Json = {
+        "ph": "X",
+        "name": item.name,
+        "cat": type(item).__name__.lower(),
+        **_at(item, track),
+        "dur": (item.end - item.start) / 1000,
+    }
     if isinstance(item, Work):
         args = {"name": item.name, "bytes": item.size, "correlation": item.correlation}
         return event | {"name": short(item.name), "cat": item.kind, "args": args}
@@ -104,7 +110,9 @@ def _span(item: Spanned, track: Track) -> Json:
 def _arrows(found: Sequence[Track]) -> Iterator[Json]:
     """Give an arrow from each call to each piece of work that it asked for."""
     calls = {(item.process, item.correlation): (item, track) for track in found for item in track.items if isinstance(item, Call)}
-    asked = [(item, track) for track in found for item in track.items if isinstance(item, Work) and (item.process, item.correlation) in calls]
+    asked = [
+        (item, track) for track in found for item in track.items if isinstance(item, Work) and (item.process, item.correlation) in calls
+    ]
     for serial, (work, track) in enumerate(asked, 1):
         arrow = {"name": "launch", "cat": "launch", "id": serial}
         yield {"ph": "s", **arrow, **_at(*calls[work.process, work.correlation])}

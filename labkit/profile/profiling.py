@@ -8,13 +8,14 @@ from typing import Any
 from pydantic import JsonValue
 
 from labkit import show
-from labkit.checks.profile_traces import FOLDER, Profiled, of_gpu, own, recorded, recorded_facts, step_of
+from labkit.checks.profile_traces import FOLDER, LEAST_STEPS, Profiled, of_gpu, own, recorded, recorded_facts, step_of
 from labkit.evidence import BadEvidence
 from labkit.lab import Lab
 from labkit.messages import LearnerMessage
 from labkit.profile.bound import model_bytes
 from labkit.profile.estimate import Estimate
 from labkit.profile.nsys_tool import HOW_TO, find_nsys
+from labkit.profile.steps import spans
 from labkit.runner import Run
 from labkit.trace import extract, nsys, torch_profiler
 from labkit.trace.analysis import steps
@@ -25,13 +26,19 @@ STEADY = [
     "--force-overwrite=true", "--trace=cuda,nvtx", "--sample=none", "--cpuctxsw=none", "--cuda-graph-trace=node",
     "--capture-range=cudaProfilerApi", "--capture-range-end=stop",
 ]  # fmt: skip
+MOST_STEPS = 100  # their extract still fits into evidence
 BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
 
 
 class Profiling:
-    """The profiler of one lesson. `profiler` is "nsys" where the lane has a GPU and nsys is installed, "torch" elsewhere."""
+    """The profiler of one lesson. `profiler` is "nsys" where the lane has a GPU and nsys is installed, "torch" elsewhere.
 
-    def __init__(self, lab: Lab) -> None:
+    Raises LearnerMessage for a number of tokens that the lesson cannot work with: each is a step, and evidence has a size.
+    """
+
+    def __init__(self, lab: Lab, max_tokens: int = LEAST_STEPS) -> None:
+        if type(max_tokens) is not int or not LEAST_STEPS <= max_tokens <= MOST_STEPS:
+            raise LearnerMessage(f"MAX_TOKENS is {max_tokens!r}.", f"Use a whole number from {LEAST_STEPS} to {MOST_STEPS}.")
         self.lab = lab
         self.nsys = find_nsys() if lab.lane.name == "cuda" else None
         self.profiler = "nsys" if self.nsys else "torch"
@@ -75,9 +82,8 @@ class Profiling:
         weights, cache = model_bytes(config, BYTES.get(self.lab.lane.dtype, 2))
         self.lab.record(record_id, run=run, files=[target], facts={**facts, "weight_bytes": weights, "kv_bytes_per_token": cache})
         if not found:
-            show.text(
-                f"The trace has no ranges named {str(facts.get('label')) + ' 0'!r}, …: fill the gap in profiled.py, then run both cells again."
-            )
+            spans(trace, str(facts.get("label", "")))  # says which ranges there are
+            show.text("Fill the gap in profiled.py (a range needs `with`), then run its cell and this one again.")
 
     def capture(self, record_id: str, program: Sequence[object]) -> Profiled:
         """Profile a program of this lesson with nsys; where there is none, return the recording of it and say so."""
@@ -117,7 +123,10 @@ class Profiling:
     def show_captures(self) -> list[dict[str, Any]]:
         """Show how long six captures took and how large they became, and return the rows."""
         noted = captures()
-        rows = [(c["letter"], c["run"], c["options"], c["recorded"], f"{c['seconds']:.0f} s", f"{c['bytes'] / 1e6:.2f} MB") for c in noted["rows"]]
+        rows = [
+            (c["letter"], c["run"], c["options"], c["recorded"], f"{c['seconds']:.0f} s", f"{c['bytes'] / 1e6:.2f} MB")
+            for c in noted["rows"]
+        ]
         header = ("row", "vLLM", "nsys profile …", "what was recorded", "took", "file")
         show.table(f"Captures of 12 tokens on {noted['machine']}", header, rows)
         return list(noted["rows"])

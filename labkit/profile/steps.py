@@ -18,7 +18,9 @@ def spans(trace: Trace, label: Steps) -> list[Range]:
         names = list(dict.fromkeys(span.name for span in trace.ranges))
         listed = ", ".join(repr(name) for name in names[:NAMED]) + (", ..." if len(names) > NAMED else "")
         wanted = f"named {label + ' 0'!r}, {label + ' 1'!r}, ..." if isinstance(label, str) else "given"
-        show.text(f"There are no ranges {wanted}. The trace has {listed or 'no ranges at all: was NVTX traced (-t cuda,nvtx)?'}")
+        show.text(
+            f"There are no ranges {wanted}. The trace has {listed or 'no ranges at all: is the gap in profiled.py filled, and was NVTX traced?'}"
+        )
     return found
 
 

@@ -1,6 +1,7 @@
 """Tables of a trace: which kernels and operators cost most, what a step cost, where the device waited, what was copied."""
 
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 from labkit import show
 from labkit.profile.compare import compare_steps, show_cost
@@ -11,13 +12,19 @@ from labkit.trace.analysis import launched_by, overlapping, self_times, totals, 
 from labkit.trace.model import Op, Range, Trace, Work
 from labkit.trace.names import label as labelled
 from labkit.trace.names import role
-from labkit.trace.readings import Cost, Step, costs, typical
+from labkit.trace.readings import Cost, Step, costs
 
 __all__ = [
     "compare_steps", "show_attribution", "show_cost", "show_costs", "show_gaps", "show_moved", "show_ops", "show_steps", "show_totals", "show_waits",
 ]  # fmt: skip
 
-WAYS = {"HtoD": "host to device", "DtoH": "device to host", "DtoD": "within the device", "PtoP": "device to device", "memset": "set to a value"}
+WAYS = {
+    "HtoD": "host to device",
+    "DtoH": "device to host",
+    "DtoD": "within the device",
+    "PtoP": "device to device",
+    "memset": "set to a value",
+}
 NO_DEVICE = "This trace has no GPU: show_ops lists what ran on the host instead."
 
 
@@ -57,13 +64,15 @@ def show_steps(trace: Trace, label: Steps) -> None:
     measured = measure_all(trace, label)
     if not measured:
         return
-    middle = typical(measured)
-    title = count_text(len(measured), "step") + (f", the median decode step takes {time_text(middle.host)} on the host" if middle else "")
+    decode = [step.host for step in measured if step.decodes]
+    title = count_text(len(measured), "step") + (
+        f", the median decode step takes {time_text(median(decode))} on the host" if decode else ""
+    )
     if trace.device is None and not trace.work:
         header: tuple[str, ...] = ("step", "what", "host time", "operators", "time in operators", "of host time")
         table(title, header, [(*_named(s), f"{s.ops:,}", time_text(s.op_time), share_text(s.op_time, s.host)) for s in measured])
         return
-    header = ("step", "what", "host time", "launch calls", "kernels", "GPU busy", "of host time", "largest gap")
+    header = ("step", "what", "host time", "launch calls", "kernels", "GPU busy", "of host time", "largest gap inside")
     rows = [
         (*_named(s), f"{s.calls:,}", _kernels(s), time_text(s.busy), share_text(s.busy, s.host), time_text(s.gap) if s.gap else "–")
         for s in measured
@@ -101,7 +110,15 @@ def show_attribution(trace: Trace, ranges: Sequence[Range]) -> dict[str, dict[st
         rows.append((span.name, f"{len(own):,}", launched, f"{len(during):,}", seen, f"{late:,}", f"{foreign:,}"))
         percents = (round(100 * ns / whole, 1) if whole else 0.0 for ns in times)
         shares[span.name] = dict(zip(("by launch", "by overlap in time"), percents, strict=True))
-    header = ("range", "launched by it", "GPU time by launch", "ran while it was open", "GPU time by overlap", "missed by overlap", "not its own")
+    header = (
+        "range",
+        "launched by it",
+        "GPU time by launch",
+        "ran while it was open",
+        "GPU time by overlap",
+        "missed by overlap",
+        "not its own",
+    )
     title = "Work of a range by launch, which is right; and by overlap in time, which misses what ran later and takes what others launched"
     table(title, header, rows)
     return shares
@@ -111,7 +128,8 @@ def _show_listed(title: str, noun: str, found: Sequence[Cost], rows: int) -> Non
     """Show what took longest; the last row holds what is not listed by name, so that the shares add up."""
     count, whole = sum(cost.count for cost in found), sum(cost.ns for cost in found)
     cells = [
-        (Hover(c.name, c.full), c.role, f"{c.count:,}", time_text(c.ns), time_text(c.ns / c.count), share_text(c.ns, whole)) for c in found[:rows]
+        (Hover(c.name, c.full), c.role, f"{c.count:,}", time_text(c.ns), time_text(c.ns / c.count), share_text(c.ns, whole))
+        for c in found[:rows]
     ]
     rest = found[rows:]
     if rest:
@@ -120,7 +138,11 @@ def _show_listed(title: str, noun: str, found: Sequence[Cost], rows: int) -> Non
         cells.append((Hover(more, more), "", f"{times:,}", time_text(ns), time_text(ns / times), share_text(ns, whole)))
     words = ("launches", "total", "kernel (hover: full name)") if noun == "kernel" else ("calls", "self time", "operator")
     summary = f"{count_text(len(found), f'different {noun}')}, {count:,} {words[0]}, {time_text(whole)} together"
-    table(f"{title}: {summary}; shares are of these {time_text(whole)}", (words[2], "role", words[0], words[1], "mean", "of listed time"), cells)
+    table(
+        f"{title}: {summary}; shares are of these {time_text(whole)}",
+        (words[2], "role", words[0], words[1], "mean", "of listed time"),
+        cells,
+    )
 
 
 def _work(work: Trace | Iterable[Work]) -> Sequence[Work]:

@@ -22,14 +22,19 @@ TALL = 1.8  # rows: a lane of calls or kernels, whose heights are read
 AROUND = 0.25  # of a gap's length: what is shown before and after it
 
 
-def plot_timeline(trace: Trace, *, start: int | None = None, end: int | None = None, label: str = "") -> None:
-    """Show a stretch of a trace, all of it unless told otherwise, as lanes on one time axis, with a table of what the lanes hold."""
+def plot_timeline(
+    trace: Trace, *, start: int | None = None, end: int | None = None, label: str = "", marked: tuple[int, int] | None = None
+) -> None:
+    """Show a stretch of a trace, all of it unless told otherwise, as lanes on one time axis, with a table of what the lanes hold.
+
+    `marked` is a time that is shaded.
+    """
     start, end = bounds(trace, start, end)
     found = lanes(trace, start, end)
     if not found:
         show.text(f"Nothing was recorded between {time_text(start)} and {time_text(end)}: there is no timeline.")
         return
-    show_figure(figure_of(found, start, end, label), describe(found, start, end, label))
+    show_figure(figure_of(found, start, end, label, marked), describe(found, start, end, label))
     table(*rows_of(found, start, end, label))
 
 
@@ -52,7 +57,7 @@ def plot_wait(trace: Trace, label: Steps, first: int, last: int) -> None:
         return
     gap, around = found[0], int(found[0].ns * AROUND)
     name = f"The longest gap from {chosen[0].name} to {chosen[-1].name}: {time_text(gap.ns)}"
-    plot_timeline(trace, start=gap.start - around, end=gap.end + around, label=name)
+    plot_timeline(trace, start=gap.start - around, end=gap.end + around, label=f"{name}, shaded", marked=(gap.start, gap.end))
 
 
 def bounds(trace: Trace, start: int | None, end: int | None) -> tuple[int, int]:
@@ -76,7 +81,7 @@ def rows_of(found: Sequence[Lane], start: int, end: int, label: str) -> tuple[st
     return title, ("lane", "events", "busy", "of the time", "longest"), [_row(lane, end - start) for lane in found]
 
 
-def figure_of(found: Sequence[Lane], start: int, end: int, label: str) -> Any:
+def figure_of(found: Sequence[Lane], start: int, end: int, label: str, marked: tuple[int, int] | None = None) -> Any:
     """Return the timeline, a matplotlib figure."""
     from matplotlib.figure import Figure
 
@@ -85,9 +90,15 @@ def figure_of(found: Sequence[Lane], start: int, end: int, label: str) -> Any:
     figure = Figure(figsize=(WIDTH, high))
     axes = figure.add_axes((LEFT / WIDTH, BELOW / high, 1 - (LEFT + RIGHT) / WIDTH, total * ROW / high))
     factor, unit = (1e9, "s") if end - start >= 2e9 else (1e6, "ms") if end - start >= 2e6 else (1e3, "µs")
-    axes.set(xlim=(0, (end - start) / factor or 1), ylim=(-total + APART / 2, APART / 2), xlabel=f"{unit}; 0 is {time_text(start)} into the trace")
+    axes.set(
+        xlim=(0, (end - start) / factor or 1),
+        ylim=(-total + APART / 2, APART / 2),
+        xlabel=f"{unit}; 0 is {time_text(start)} into the trace",
+    )
     axes.grid(axis="x", alpha=0.35)
     axes.set_axisbelow(True)
+    if marked:
+        axes.axvspan(*((time - start) / factor for time in marked), facecolor="0.93", edgecolor="0.75", hatch="....", linewidth=0, zorder=0)
     _draw(axes, found, Drawer(axes, start, end, factor))
     figure.text(0.1 / WIDTH, 1 - 0.07 / high, label or "The trace", fontsize=9.5, fontweight="bold", va="top", parse_math=False)
     figure.text(0.1 / WIDTH, 1 - 0.27 / high, _caption(found), fontsize=8.5, va="top")

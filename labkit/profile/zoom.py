@@ -14,7 +14,10 @@ PARTS = 100  # steps of a slider: an arrow key moves it by one of these
 
 
 def explore(trace: Trace, label: Steps) -> None:
-    """Show the second step, a decode step, with controls that choose another one and a part of it. All of them work from the keyboard."""
+    """Show the second step, a decode step, with controls that choose another one and a part of it. All of them work from the keyboard.
+
+    The step is chosen by a slider: JupyterLab takes the keys of a drop-down list for its own commands.
+    """
     found = spans(trace, label)
     if not found:
         return
@@ -33,7 +36,7 @@ class Explorer:
         self.trace, self.choices, self.ready = trace, choices, False
         wide = {"style": {"description_width": "9em"}, "layout": {"width": "32em"}}
         slides: dict[str, Any] = {**wide, "continuous_update": False, "readout_format": ".2f"}
-        self.step = ipywidgets.Dropdown(options=list(choices), value=first, description="step", **wide)
+        self.step = ipywidgets.SelectionSlider(options=list(choices), value=first, description="step", continuous_update=False, **wide)
         self.begin = ipywidgets.FloatSlider(description="from (ms)", **slides)
         self.length = ipywidgets.FloatSlider(description="length (ms)", **slides)
         self.whole = ipywidgets.Button(description="Whole step", tooltip="Show the step from its beginning to its end")

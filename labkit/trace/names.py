@@ -10,7 +10,9 @@ HEAD = re.compile(r"[^<(]*")
 WRAPPER = re.compile(r"(cutlass::(device_kernel|Kernel2?)|flash::enable_\w+)$")  # a kernel that only calls its template argument
 ENABLED = re.compile(r"^(typename )?std::enable_if.{1,2000}?::type ")  # a return type with brackets of its own
 DROPPED = re.compile(r"^(at::native::|at_cuda_detail::)")
-TEMPLATE = re.compile(r"^(_?\w*elementwise\w*|reduce)_kernel\w*$|^elementwise_kernel_with_index$")  # torch's loops: the argument says what they do
+TEMPLATE = re.compile(
+    r"^(_?\w*elementwise\w*|reduce)_kernel\w*$|^elementwise_kernel_with_index$"
+)  # torch's loops: the argument says what they do
 FUNCTOR = re.compile(r"\b(?!(?:Binary|AUnary|BUnary)Functor)(\w*Functor\w*|\w+_functor|\w+Ops)\b")
 LAMBDA = re.compile(r"::(?=\[lambda|\{lambda|'lambda)")
 AFFIXES = re.compile(r"^(_cuda_|launch_)|(_internal|_impl|_nocast|_cuda|_out|_kernel)+$")
@@ -34,7 +36,10 @@ ROLES = tuple(
         ("sampling", r"gumbel|top_?k|top_?p|softmax|sampl|penalt|min_p_|temperature|arg_?max|multinomial|_ranks_|bad_words|bincount"),
         ("sampling", r"grammar|^_bias_kernel|bitonicsort|logit|logprob"),
         ("copy/fill", r"fillfunctor|direct_copy|catarray|memcpy|memset|^fill|^aten::(copy_|fill_|zero_|clone|cat)$"),
-        ("views and storage", r"^aten::(\w*view|reshape|slice|as_strided|narrow|chunk|split\w*|empty\w*|new_empty|to|_to_copy|item|_local_scalar_dense)$"),
+        (
+            "views and storage",
+            r"^aten::(\w*view|reshape|slice|as_strided|narrow|chunk|split\w*|empty\w*|new_empty|to|_to_copy|item|_local_scalar_dense)$",
+        ),
         ("indexing", r"index|gather|scatter"),
         ("elementwise", r"elementwise|^aten::(add|sub|mul|div|pow|rsqrt|neg|exp)_?$"),
     )

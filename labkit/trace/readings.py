@@ -87,12 +87,6 @@ def measured(trace: Trace, spans: Sequence[Range]) -> list[Step]:
     return found
 
 
-def typical(measured: Sequence[Step]) -> Step | None:
-    """Return the decode step whose host time is the median one (the lower of two), None where nothing was decoded."""
-    decode = sorted((step for step in measured if step.decodes), key=lambda step: step.host)
-    return decode[(len(decode) - 1) // 2] if decode else None
-
-
 def costs(trace: Trace, spans: Sequence[Range]) -> list[Cost]:
     """Return what the ranges spent their time on, the longest first: kernels and graphs that they launched, or torch operators where there is no device."""
     if trace.work:

@@ -1,10 +1,14 @@
-"""Cuts the fixture out of a real nsys export: `python tests/labkit/trace_files/cut_recording.py RECORDING.sqlite.gz`.
+"""Cuts fixtures out of real nsys exports: `python tests/labkit/trace_files/cut_recording.py RECORDING.sqlite[.gz] NAME`.
 
-Kept are what the ranges "inference" and 0.2 s before it hold, the names that this needs, and what describes the GPU and the tool's version. The
-environment, the command line, processes, threads, files and their contents are never copied: the new file is built from nothing.
+Kept are what the range "inference" and 0.2 s before it hold (of an export without such a range, which was captured steady, all of it), the
+names that this needs, and what describes the GPU and the tool's version. The environment, the command line, processes, threads, files and
+their contents are never copied: the new file is built from nothing.
+
+It writes NAME.sqlite.xz, a third smaller than gzip's (eager.sqlite.gz was packed by an earlier version).
 """
 
 import gzip
+import lzma
 import sqlite3
 import sys
 import tempfile
@@ -20,18 +24,22 @@ EVENTS = {
 }
 WHOLE = ("ENUM_CUDA_MEMCPY_OPER", "ENUM_NSYS_EVENT_TYPE", "TARGET_INFO_CUDA_DEVICE", "TARGET_INFO_GPU")
 BEFORE = 200_000_000
+ALWAYS = 2**62
 
 
 def cut(source: Path, target: Path) -> None:
     """Write what the tests need of an export into a new file."""
     new = sqlite3.connect(target)
     new.execute("ATTACH ? AS old", (str(source),))
-    for name in (*EVENTS, *WHOLE, "StringIds", "META_DATA_EXPORT"):
+    there = {name for (name,) in new.execute("SELECT name FROM old.sqlite_master")}  # nsys leaves out what has no rows
+    events = {name: strings for name, strings in EVENTS.items() if name in there}
+    for name in (*events, *WHOLE, "StringIds", "META_DATA_EXPORT"):
         (create,) = new.execute("SELECT sql FROM old.sqlite_master WHERE name = ?", (name,)).fetchone()
         new.execute(create)
-    start, end = new.execute("SELECT start, end FROM old.NVTX_EVENTS WHERE text = 'inference'").fetchone()
-    for name, strings in EVENTS.items():
-        copy_events(new, name, strings, start - BEFORE, end)
+    found = new.execute("SELECT start - ?, end FROM old.NVTX_EVENTS WHERE text = 'inference'", (BEFORE,)).fetchone()
+    start, end = found or (-ALWAYS, ALWAYS)
+    for name, strings in events.items():
+        copy_events(new, name, strings, start, end)
     for name in WHOLE:
         new.execute(f"INSERT INTO {name} SELECT * FROM old.{name}")
     new.execute(
@@ -55,11 +63,13 @@ def copy_events(new: sqlite3.Connection, name: str, strings: tuple[str, ...], fi
 
 def main() -> None:
     """Cut the recording named on the command line."""
+    source, name = Path(sys.argv[1]), sys.argv[2]
     with tempfile.TemporaryDirectory() as scratch:
         old, new = Path(scratch) / "old.sqlite", Path(scratch) / "new.sqlite"
-        old.write_bytes(gzip.decompress(Path(sys.argv[1]).read_bytes()))
+        data = source.read_bytes()
+        old.write_bytes(gzip.decompress(data) if source.suffix == ".gz" else data)
         cut(old, new)
-        (HERE / "eager.sqlite.gz").write_bytes(gzip.compress(new.read_bytes(), mtime=0))
+        (HERE / f"{name}.sqlite.xz").write_bytes(lzma.compress(new.read_bytes(), preset=9))
 
 
 if __name__ == "__main__":
