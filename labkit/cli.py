@@ -147,6 +147,17 @@ def prepare() -> None:
     typer.echo(f"model: {packaged()}")
 
 
+@app.command()
+def trace(
+    export: Annotated[Path, typer.Argument(help="what `nsys export --type sqlite` wrote")],
+    rows: Annotated[int, typer.Option(help="rows of each table")] = 12,
+) -> None:
+    """Add up an nsys export of any size: kernels, copies, CUDA calls and NVTX ranges, as `nsys stats` does. Bounded in memory."""
+    from labkit.profile.export_totals import show_export
+
+    show_export(export, rows)
+
+
 def main() -> None:
     """Run the command line; a failure that has a message ends with it and exit code 2."""
     try:

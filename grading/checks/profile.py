@@ -7,11 +7,11 @@ from grading.cases import judge_function
 from grading.checks.combine import both
 from grading.checks.profile_advice import CLOSE, event_advice, floor_advice, matmul_advice, neighbour, step_advice
 from grading.checks.profile_cases import cases
-from grading.checks.profile_consistency import consistent
+from grading.checks.profile_consistency import consistent, replayed
 from grading.submission import Submission
 from grading.verdict import Verdict, from_rows
 from labkit.checks import profile as visible
-from labkit.checks.profile_traces import Profiled, of_gpu, own, step_of
+from labkit.checks.profile_traces import Profiled, of_gpu, own, recorded, step_of, with_sizes
 from labkit.checks.reading import answer_of
 from labkit.learner import token_of
 from labkit.rows import Row, row
@@ -66,13 +66,14 @@ def gpu_step(submission: Submission, points: float) -> Verdict:
         found, number, step = _my_step(submission)
         answer, listed = answer_of(evidence, "profile-gpu-answer"), costs(found.trace, [found.steps[number]])
         return [
+            *_own_is_consistent(submission),
             row("KERNELS", answer["kernels"], step.kernels, neighbour("kernels", answer["kernels"], found, number, "kernels")),
             _first("COSTS_MOST", answer["costs_most"], listed),
             row(
                 "PER_LAYER",
                 answer["per_layer"],
-                step.kernels // _layers(found),
-                "Kernels of the step, divided by the layers, rounded down.",
+                sum(cost.count // _layers(found) for cost in listed),
+                "Of each kernel: its launches divided by the layers, rounded down; then add up.",
             ),
             _near(
                 "BUSY_PERCENT",
@@ -92,7 +93,10 @@ def gap(submission: Submission, points: float) -> Verdict:
 
     def hidden() -> list[Row]:
         found, number, _ = _my_step(submission)
-        answer, longest = answer_of(evidence, "profile-gap-answer"), waits(found.trace, found.label, number, number + 1)[0]
+        answer, all_gaps = answer_of(evidence, "profile-gap-answer"), waits(found.trace, found.label, number, number + 1)
+        if not all_gaps:
+            return [row("gaps", 0, "at least 1", "Profile once more: a GPU is never busy without a break here.")]
+        longest = all_gaps[0]
         return [
             _near("GAP_US", answer["gap_us"], longest.gap.ns / 1000, "The first row of the table, in microseconds (1 ms = 1,000 µs)."),
             row("WHERE", answer["where"], longest.where, "Which steps launched the work before and after the gap?"),
@@ -119,8 +123,10 @@ def graphs(submission: Submission, points: float) -> Verdict:
                 else f"Your row is number {number}."
             )
             rows.append(row(f"LAUNCHES[{mode!r}]", given, true.calls, told))
-        cause = waits(found.trace, found.label, number, number + 1)[0].cause  # of the last one, graphs
+        longest = waits(found.trace, found.label, number, number + 1)[:1]  # of the last one, graphs
+        cause = longest[0].cause if longest else "no gap"
         return [
+            *replayed(found),
             *rows,
             row("GRAPHS_GAP", answer["gap"], cause, "Is the share of CUDA calls in the first row of the second table more than half?"),
         ]
@@ -133,9 +139,10 @@ def floor(submission: Submission, points: float) -> Verdict:
     evidence = submission.evidence
 
     def hidden() -> list[Row]:
-        found, number, step = _my_step(submission)
+        number, found = step_of(token_of(submission.learner)), with_sizes(of_gpu(evidence))
+        step = measure(found.trace, found.steps[number], decodes=True)
         answer, facts, device = answer_of(evidence, "profile-floor-answer"), found.facts, found.trace.device
-        assert device is not None  # a visible row says so
+        assert device is not None  # or it would be the recorded one
         cache = (facts["prompt_tokens"] + number) * facts["kv_bytes_per_token"]
         true = (facts["weight_bytes"] + cache) / device.bandwidth * 1e6
         bound = "host" if step.busy_percent < 50 else "memory"  # one sequence: a multiplication and an addition per weight that is read
@@ -162,6 +169,13 @@ def event_types(submission: Submission, points: float) -> Verdict:
         return [row("the true ones", chosen, TRUE_EVENTS, event_advice(set(chosen)))]
 
     return both(visible.event_types(evidence), hidden, points)
+
+
+def _own_is_consistent(submission: Submission) -> list[Row]:
+    """Rows about the learner's own profile, where that is the GPU's; the recorded one needs none."""
+    if of_gpu(submission.evidence) is recorded("eager"):
+        return []
+    return consistent(*own(submission.evidence))
 
 
 def _my_step(submission: Submission) -> tuple[Profiled, int, Step]:

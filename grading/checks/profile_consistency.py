@@ -3,7 +3,8 @@
 from itertools import pairwise
 from typing import Any
 
-from labkit.checks.profile_traces import Profiled
+from grading.checks.profile_model import like_a_decode_step
+from labkit.checks.profile_traces import LEAST_STEPS, Profiled
 from labkit.checks.reading import is_number
 from labkit.learner import word
 from labkit.records import Record
@@ -16,24 +17,41 @@ AGAIN = "Run the cell that profiles once more, and do not edit what it records."
 SLOWER = 1.05  # the script's clock is read outside the range
 SLACK_NS = 300_000
 ATTENTION_OP = "vllm::unified_attention_with_output"  # called once per layer: vllm/model_executor/layers/attention
+ENGINE_RANGE = "llm_engine step: get_output"  # vllm/v1/engine/llm_engine.py:LLMEngine.step opens it
 ALIKE = 1.25  # the most that decode steps of one request may differ in launches or operators
 JOINED = 0.99
 
 
 def consistent(record: Record, mine: Profiled) -> list[Row]:
     """Rows that fail for a trace that was trimmed, made up, or recorded of another run or machine."""
-    trace, spans = mine.trace, mine.steps
-    return [*_is_that_run(record, mine), *_clock(record, mine, spans), *(_on_gpu(record, mine) if trace.work else _on_cpu(record, mine))]
+    if len(mine.steps) < LEAST_STEPS:
+        return [row("steps in the trace", len(mine.steps), f"at least {LEAST_STEPS}", AGAIN, ok=False)]
+    device = _on_gpu(record, mine) if mine.trace.work else _on_cpu(record, mine)
+    return [*_is_that_run(record, mine), *_clock(record, mine, mine.steps), *device]
+
+
+def replayed(found: Profiled) -> list[Row]:
+    """Rows about a profile of the graphs mode: each decode step replays one CUDA graph, node by node."""
+    replays = {sum("GraphLaunch" in call.name for call in launches(found.trace, span)) for span in found.steps[1:]}
+    inside = min((sum(work.node != 0 for work in launched_by(found.trace, span)) for span in found.steps[1:]), default=0)
+    return [
+        row("mode of the second profile", found.facts.get("mode"), "graphs", "Run the cell of step 6."),
+        row("graphs launched in a decode step", sorted(replays), [1], "Run the cell of step 6."),
+        row("kernels inside the graph", inside, "at least 1", "Is --cuda-graph-trace=node in force?", ok=inside > 0),
+    ]
 
 
 def _is_that_run(record: Record, mine: Profiled) -> list[Row]:
     prompt = str(mine.facts.get("prompt", ""))
     words = [word(record.token, "first word"), word(record.token, "second word")]
     asked = {"profiled.py", "eager", mine.label, prompt} - set(record.command)
+    own = [span for span in mine.trace.ranges if span.name == ENGINE_RANGE]
+    inside, steps = sum(bool(within(own, span)) for span in mine.steps), len(mine.steps)
     return [
         row("command", f"without {sorted(asked)}" if asked else "as the lesson runs it", "as the lesson runs it", AGAIN, ok=not asked),
         row("words of yours in the prompt", [w for w in words if w in prompt], words, AGAIN),
         row("mode", mine.facts.get("mode"), "eager", AGAIN),
+        row("the engine's own range", f"in {inside} of {steps} steps", f"in {steps} of {steps} steps", AGAIN),
     ]
 
 
@@ -57,28 +75,28 @@ def _same_time(in_trace: int, by_script: float) -> bool:
 
 def _on_gpu(record: Record, mine: Profiled) -> list[Row]:
     trace, spans, layers = mine.trace, mine.steps, _layers(mine.facts)
-    counts = [len([w for w in launched_by(trace, span) if w.kind == "kernel"]) for span in spans]
-    attention = [sum(role(w.name) == "attention" for w in launched_by(trace, span)) for span in spans]
-    device = trace.device.name if trace.device else None
+    work = [[item for item in launched_by(trace, span) if item.kind == "kernel"] for span in spans]
+    roles = [[role(item.name) for item in step] for step in work]
+    attention, joined = min(step.count("attention") for step in roles), _joined(trace, spans)
     return [
-        row("device", device, record.machine.gpu, AGAIN),
-        row("launches that led to work", f"{_joined(trace, spans):.1%}", "all", AGAIN, ok=_joined(trace, spans) >= JOINED),
+        row("device", trace.device.name if trace.device else None, record.machine.gpu, AGAIN),
+        row("launches that led to work", f"{joined:.1%}", "all", AGAIN, ok=joined >= JOINED),
         row("work after its launch", _causal(trace), True, AGAIN),
-        row("time on the GPU", all(busy(launched_by(trace, s)) <= s.end - s.start + SLACK_NS for s in spans), True, AGAIN),
-        _alike("kernels", counts[1:]),
-        row(
-            "attention kernels in a step", min(attention), f"at least {layers}, one for each layer", AGAIN, ok=min(attention) >= layers > 0
-        ),
+        row("time on the GPU", all(busy(step) <= s.end - s.start + SLACK_NS for step, s in zip(work, spans, strict=True)), True, AGAIN),
+        _alike("kernels", [len(step) for step in work][1:]),
+        row("attention kernels in a step", attention, f"at least {layers}, one for each layer", AGAIN, ok=attention >= layers > 0),
+        *like_a_decode_step(record.command, layers, roles[1:], work[-1]),
     ]
 
 
 def _on_cpu(record: Record, mine: Profiled) -> list[Row]:
-    inside = [within(mine.trace.ops, span) for span in mine.steps]
+    inside, layers = [within(mine.trace.ops, span) for span in mine.steps], _layers(mine.facts)
     attention = {sum(op.name == ATTENTION_OP for op in ops) for ops in inside}
     return [
         row("lane without GPU work", record.lane, "cpu", "On the cuda lane the trace must hold GPU work."),
         _alike("operators", [len(ops) for ops in inside][1:]),
-        row("attention operators in a step", sorted(attention), [_layers(mine.facts)], AGAIN),
+        row("attention operators in a step", sorted(attention), [layers], AGAIN),
+        *like_a_decode_step(record.command, layers, [[role(op.name) for op in ops] for ops in inside[1:]], inside[-1]),
     ]
 
 
@@ -88,8 +106,7 @@ def _alike(what: str, counts: list[int]) -> Row:
 
 
 def _joined(trace: Trace, spans: list[Range]) -> float:
-    done = {(work.process, work.correlation) for work in trace.work}
-    asked = [(call.process, call.correlation) in done for span in spans for call in launches(trace, span)]
+    asked = [(call.process, call.correlation) in trace.asked_by for span in spans for call in launches(trace, span)]
     return sum(asked) / len(asked) if asked else 0.0
 
 

@@ -13,6 +13,7 @@ from labkit.trace.analysis import launched_by as work_of
 from labkit.trace.analysis import within
 
 EVENTS = frozenset("abcdef")
+ASKED = {"trace", "sample", "cpuctxsw", "cuda-graph-trace", "capture-range", "capture-range-end", "force-overwrite", "output"}
 
 
 def capture_command(evidence: Evidence) -> list[Row]:
@@ -31,7 +32,8 @@ def capture_command(evidence: Evidence) -> list[Row]:
         _asked("recording begins", given.get("capture-range") == "cudaProfilerApi", "at llm.start_profile()", "elsewhere", "Which option waits for cudaProfilerStart?"),
         _asked("when the range ends", given.get("capture-range-end") == "stop", "the recording stops", "something else happens", "The default ends your program, too."),
         _asked("a second run", given.get("force-overwrite") == "true", "replaces the file", "fails at its end", "Which option allows to overwrite?"),
-        row("output", given.get("output"), "profiled", "The next cells look for profiled.nsys-rep."),
+        row("output", given.get("output", "").removeprefix("./").removesuffix(".nsys-rep"), "profiled", "The next cells look for profiled.nsys-rep."),
+        row("other options", sorted(set(given) - ASKED), [], "Leave out what this capture does not need."),
     ]  # fmt: skip
 
 
@@ -63,9 +65,16 @@ def own_ranges(evidence: Evidence) -> list[Row]:
 
 def decode_step(evidence: Evidence) -> list[Row]:
     """Time per decode step, what costs most in it, and its matrix multiplications."""
-    answer = answer_of(evidence, "profile-step-answer")
+    answer, (_, mine) = answer_of(evidence, "profile-step-answer"), own(evidence)
     return [
         still_about(evidence, "profile-step-answer", "profile-trace"),
+        row(
+            "steps in your trace",
+            len(mine.steps),
+            f"at least {LEAST_STEPS}",
+            "First mark each step (step 2).",
+            ok=len(mine.steps) >= LEAST_STEPS,
+        ),
         _positive("STEP_MS", answer.get("step_ms"), "milliseconds"),
         _name("COSTS_MOST", answer.get("costs_most")),
         _count("MATMULS", answer.get("matmuls")),
@@ -129,7 +138,6 @@ def floor(evidence: Evidence) -> list[Row]:
     """The least time of a decode step, and what bounds the eager one."""
     answer = answer_of(evidence, "profile-floor-answer")
     return [
-        _has_gpu(evidence),
         _positive("FLOOR_US", answer.get("floor_us"), "microseconds"),
         _one_of("BOUND_BY", answer.get("bound_by"), ("memory", "compute", "host")),
     ]
@@ -164,7 +172,8 @@ def _positive(name: str, value: object, unit: str) -> Row:
 
 
 def _count(name: str, value: object) -> Row:
-    return row(name, value, "a whole number", "Read it from the table.", ok=type(value) is int and 0 < value < 10**9)
+    whole = is_number(value) and float(str(value)).is_integer()  # 1331 / 11 is 121.0
+    return row(name, value, "a whole number", "Read it from the table.", ok=whole and 0 < float(str(value)) < 10**9)
 
 
 def _name(name: str, value: object) -> Row:

@@ -16,6 +16,7 @@ from labkit.trace.model import Range, Trace
 
 FOLDER = Path(__file__).parent.parent / "trace" / "recorded"
 FIRST_STEP, STEPS = 3, 7  # a learner looks at one of the decode steps 3 to 9
+MOST_STEPS = 100  # of a profiled request: their extract still fits into evidence
 LEAST_STEPS = 12  # of a profiled request: the step that a learner looks at has a next one
 
 
@@ -47,9 +48,14 @@ def own(evidence: Evidence, record_id: str = "profile-trace") -> tuple[Record, P
     if len(record.files) != 1:
         raise BadEvidence(f"{record_id}.json: {len(record.files)} files. Expected one trace. Run the cell that records it again.")
     try:
-        return record, Profiled(_parsed(evidence.file(record.files[0])), dict(record.facts))
+        found = Profiled(_parsed(evidence.file(record.files[0])), dict(record.facts))
     except BadTrace as bad:
         raise BadEvidence(str(bad)) from None
+    if len(found.steps) > MOST_STEPS:
+        raise BadEvidence(
+            f"{record_id}.json: {len(found.steps)} steps. Expected at most {MOST_STEPS}. Set MAX_TOKENS back to {LEAST_STEPS}."
+        )
+    return record, found
 
 
 def of_gpu(evidence: Evidence, mode: str = "eager") -> Profiled:
@@ -65,6 +71,12 @@ def of_gpu(evidence: Evidence, mode: str = "eager") -> Profiled:
     except Missing:
         pass
     return recorded(mode)
+
+
+def with_sizes(found: Profiled) -> Profiled:
+    """Return the profile if it says how large the model and a token's keys and values are, else the recorded one."""
+    sizes = [found.facts.get(name) for name in ("prompt_tokens", "weight_bytes", "kv_bytes_per_token")]
+    return found if all(type(size) is int and 0 < size < 10**13 for size in sizes) else recorded("eager")
 
 
 @once

@@ -19,6 +19,7 @@ class Estimate:
     weight_bytes: int
     kv_bytes_per_token: int
     tokens: int  # in the KV cache when the step runs
+    dtype_bytes: int = 2
 
     @property
     def bandwidth(self) -> int:
@@ -29,7 +30,9 @@ class Estimate:
     def of(cls, found: Profiled, number: int) -> "Estimate":
         """Return the estimate for decode step `number` of a profiled request on a GPU: step k computes with the prompt and k tokens."""
         facts, device = found.facts, found.trace.device or Device("no GPU")
-        return cls(number, device, facts["weight_bytes"], facts["kv_bytes_per_token"], facts["prompt_tokens"] + number)
+        return cls(
+            number, device, facts["weight_bytes"], facts["kv_bytes_per_token"], facts["prompt_tokens"] + number, facts.get("dtype_bytes", 2)
+        )
 
     def show_inputs(self) -> None:
         """Show what the floor is computed from, and where each number comes from."""
@@ -45,8 +48,12 @@ class Estimate:
         """Show this step of several runs against its floor, by memory and by arithmetic."""
         peak, source = PEAKS.get(self.device.name, (0.0, ""))
         least = floor(
-            self.weight_bytes, self.tokens * self.kv_bytes_per_token, self.bandwidth, operations=self.weight_bytes, peak=peak
-        )  # 2 operations per parameter of 2 bytes: as many operations as bytes
+            self.weight_bytes,
+            self.tokens * self.kv_bytes_per_token,
+            self.bandwidth,
+            operations=2 * self.weight_bytes / self.dtype_bytes,
+            peak=peak,
+        )  # a multiplication and an addition per parameter
         rows = []
         for name, found in runs.items():
             step = _step(found, self.number)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
-from labkit.profile.waits import covered
-from labkit.trace.analysis import launched_by
+from labkit.trace.analysis import covered, launched_by
 from labkit.trace.model import Call, Op, Range, Trace, Work
 from labkit.trace.names import short
 

@@ -11,8 +11,8 @@ PLACES = (  # where NVIDIA's packages put it beside PATH
     "/usr/local/cuda/bin/nsys",
 )
 HOW_TO = (
-    "nsys is not on this machine. Ubuntu and Debian: `apt install nsight-systems-cli` from NVIDIA's devtools repository; conda: "
-    "`conda install -c nvidia nsight-systems`; or the installer at developer.nvidia.com/nsight-systems. Then restart this kernel."
+    "nsys is not on this machine. Ubuntu and Debian: `apt install nsight-systems-cli` from NVIDIA's devtools repository; "
+    "elsewhere the installer at developer.nvidia.com/nsight-systems. Then restart this kernel."
 )
 
 

@@ -8,7 +8,18 @@ from typing import Any
 from pydantic import JsonValue
 
 from labkit import show
-from labkit.checks.profile_traces import FOLDER, LEAST_STEPS, Profiled, of_gpu, own, recorded, recorded_facts, step_of
+from labkit.checks.profile_traces import (
+    FOLDER,
+    LEAST_STEPS,
+    MOST_STEPS,
+    Profiled,
+    of_gpu,
+    own,
+    recorded,
+    recorded_facts,
+    step_of,
+    with_sizes,
+)
 from labkit.evidence import BadEvidence
 from labkit.lab import Lab
 from labkit.messages import LearnerMessage
@@ -26,7 +37,6 @@ STEADY = [
     "--force-overwrite=true", "--trace=cuda,nvtx", "--sample=none", "--cpuctxsw=none", "--cuda-graph-trace=node",
     "--capture-range=cudaProfilerApi", "--capture-range-end=stop",
 ]  # fmt: skip
-MOST_STEPS = 100  # their extract still fits into evidence
 BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
 
 
@@ -78,9 +88,7 @@ class Profiling:
             extract.write(kept, target)
         except BadTrace as bad:
             raise LearnerMessage(str(bad), "Is MAX_TOKENS as small as the lesson has it?") from None
-        config = json.loads((Path(run.command[_place(run.command) + 1]) / "config.json").read_text())
-        weights, cache = model_bytes(config, BYTES.get(self.lab.lane.dtype, 2))
-        self.lab.record(record_id, run=run, files=[target], facts={**facts, "weight_bytes": weights, "kv_bytes_per_token": cache})
+        self.lab.record(record_id, run=run, files=[target], facts={**facts, **_sizes(run.command, self.lab.lane.dtype)})
         if not found:
             spans(trace, str(facts.get("label", "")))  # says which ranges there are
             show.text("Fill the gap in profiled.py (a range needs `with`), then run its cell and this one again.")
@@ -128,12 +136,12 @@ class Profiling:
             for c in noted["rows"]
         ]
         header = ("row", "vLLM", "nsys profile …", "what was recorded", "took", "file")
-        show.table(f"Captures of 12 tokens on {noted['machine']}", header, rows)
+        show.table(f"Captures of 12 tokens on {noted['machine']} (a, e and f ran at the same time)", header, rows)
         return list(noted["rows"])
 
     def estimate(self, found: Profiled) -> Estimate:
         """Return what the floor of this learner's decode step is computed from."""
-        return Estimate.of(found, self.step)
+        return Estimate.of(with_sizes(found), self.step)
 
     @staticmethod
     def _there(path: Path) -> Path:
@@ -142,9 +150,14 @@ class Profiling:
         return path
 
 
-def _place(command: Sequence[object]) -> int:
-    """Return where a command names its script: the model's folder is the word after it."""
-    return next(i for i, part in enumerate(command) if str(part).endswith(".py"))
+def _sizes(command: Sequence[str], dtype: str) -> dict[str, int]:
+    """Return the model's bytes as its config.json has them, {} for a model that the estimate does not know: then the recording serves for it."""
+    script = next(i for i, part in enumerate(command) if part.endswith(".py"))  # the model's folder is the word after it
+    try:
+        weights, cache = model_bytes(json.loads((Path(command[script + 1]) / "config.json").read_text()), BYTES[dtype])
+    except (OSError, ValueError, KeyError, LearnerMessage):
+        return {}
+    return {"weight_bytes": weights, "kv_bytes_per_token": cache, "dtype_bytes": BYTES[dtype]}
 
 
 def captures() -> dict[str, Any]:

@@ -7,15 +7,15 @@ from labkit import show
 from labkit.profile.compare import compare_steps, show_cost
 from labkit.profile.steps import Steps, measure_all
 from labkit.profile.units import Hover, count_text, share_text, size_text, table, time_text
-from labkit.profile.waits import show_gaps, show_waits
-from labkit.trace.analysis import launched_by, overlapping, self_times, totals, within
-from labkit.trace.model import Op, Range, Trace, Work
+from labkit.profile.waits import show_waits
+from labkit.trace.analysis import launched_by, overlapping, totals
+from labkit.trace.model import Range, Trace, Work
 from labkit.trace.names import label as labelled
 from labkit.trace.names import role
 from labkit.trace.readings import Cost, Step, costs
 
 __all__ = [
-    "compare_steps", "show_attribution", "show_cost", "show_costs", "show_gaps", "show_moved", "show_ops", "show_steps", "show_totals", "show_waits",
+    "compare_steps", "show_attribution", "show_cost", "show_costs",  "show_moved",  "show_steps", "show_totals", "show_waits",
 ]  # fmt: skip
 
 WAYS = {
@@ -25,7 +25,7 @@ WAYS = {
     "PtoP": "device to device",
     "memset": "set to a value",
 }
-NO_DEVICE = "This trace has no GPU: show_ops lists what ran on the host instead."
+NO_DEVICE = "This trace has no GPU: show_costs lists what ran on the host instead."
 
 
 def show_totals(work: Trace | Iterable[Work], title: str, rows: int = 12) -> None:
@@ -37,16 +37,6 @@ def show_totals(work: Trace | Iterable[Work], title: str, rows: int = 12) -> Non
     found = totals(kernels)
     names = labelled(total.name for total in found)
     _show_listed(title, "kernel", [Cost(names[t.name], t.name, role(t.name), t.count, t.ns) for t in found], rows)
-
-
-def show_ops(trace: Trace, ops: Range | Sequence[Op], rows: int = 12) -> None:
-    """Show the torch operators that took longest themselves, without the operators they called; of a range, or of a list."""
-    inside = within(trace.ops, ops) if isinstance(ops, Range) else ops
-    where = f"Operators in {ops.name}" if isinstance(ops, Range) else "Operators"
-    if not inside:
-        show.text(f"{where}: the trace has none. nsys does not record torch's operators; torch.profiler does.")
-        return
-    _show_listed(where, "operator", [Cost(t.name, t.name, role(t.name), t.count, t.ns) for t in self_times(inside)], rows)
 
 
 def show_costs(trace: Trace, spans: Sequence[Range], rows: int = 12) -> None:

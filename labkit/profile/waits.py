@@ -1,28 +1,18 @@
 """Where the device had nothing to do, and what the thread that feeds it did meanwhile."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from labkit import show
 from labkit.profile.steps import Steps, spans, step_of
 from labkit.profile.units import Hover, share_text, table, time_text
 from labkit.trace.analysis import Gap, gaps, launched_by, self_times, shared
-from labkit.trace.model import Call, Op, Range, Trace, Work
+from labkit.trace.model import Call, Op, Trace, Work
 from labkit.trace.names import short
+from labkit.trace.readings import in_calls
 
 HEADER = ("gap", "after", "before", "next one launched", "mostly in", "in CUDA calls", "longest call")
 MEANWHILE = "What its thread did outside CUDA calls is Python and C++ on the host"
-
-
-def show_gaps(trace: Trace, span: Range, rows: int = 5) -> None:
-    """Show the longest times in which none of the range's work ran, and what its thread did then."""
-    found = gaps(launched_by(trace, span))
-    if not found:
-        show.text(f"{span.name}: there are no gaps; it launched fewer than two pieces of work, or they ran without a break.")
-        return
-    cells = describe(trace, span.thread, found[:rows])
-    title = f"The {len(cells)} longest of {len(found)} gaps in the work of {span.name}; all gaps together {time_text(sum(gap.ns for gap in found))}"
-    table(f"{title}. {MEANWHILE}", HEADER, cells)
 
 
 def show_waits(trace: Trace, label: Steps, first: int, last: int, rows: int = 5) -> None:
@@ -55,17 +45,8 @@ def meanwhile(trace: Trace, thread: int, start: int, end: int) -> tuple[str, int
     clipped = [Op(s.name, max(s.start, start), min(s.end, end), thread, s.process) for s in ranges if s.start < end and s.end > start]
     inner = next(iter(self_times(clipped)), None)
     calls = [(call, ns) for call, ns in shared(trace.calls, start, end) if call.thread == thread]
-    inside = covered((max(call.start, start), min(call.end, end)) for call, _ in calls)
+    inside = in_calls(trace, thread, start, end)
     return (inner.name if inner else "no range", inner.ns if inner else 0, re.sub(r"_v\d+$", "", calls[0][0].name) if calls else "", inside)
-
-
-def covered(times: Iterable[tuple[int, int]]) -> int:
-    """Return how long at least one of these times lasted."""
-    total = last = 0
-    for start, end in sorted(times):
-        total += max(0, end - max(start, last))
-        last = max(last, end)
-    return total
 
 
 def _row(trace: Trace, thread: int, gap: Gap, call: Call | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from labkit.trace.model import Call, Op, Range, Trace, Work
 
-LAUNCH = re.compile(r"cu(da)?(Launch|GraphLaunch)")  # cudaLaunchKernel_v7000, cuLaunchKernelEx, cudaGraphLaunch_v10000, ...
+LAUNCH = re.compile(r"cu(da)?(Launch(?!HostFunc)|GraphLaunch)")  # cudaLaunchKernel_v7000, cuLaunchKernelEx, cudaGraphLaunch_v10000, ...
 Spanned = TypeVar("Spanned", Call, Op, Range)
 
 
@@ -52,8 +52,8 @@ def within(events: Sequence[Spanned], span: Range) -> list[Spanned]:
 
 def launched_by(trace: Trace, span: Range) -> list[Work]:
     """Return the work that host calls inside the range asked for, whenever the device got round to it."""
-    asked = {(call.process, call.correlation) for call in within(trace.calls, span)}
-    return [work for work in trace.work if (work.process, work.correlation) in asked]
+    asked = dict.fromkeys((call.process, call.correlation) for call in within(trace.calls, span))
+    return sorted((work for key in asked for work in trace.asked_by.get(key, ())), key=lambda work: work.start)
 
 
 def overlapping(trace: Trace, span: Range) -> list[Work]:
@@ -88,20 +88,18 @@ def self_times(ops: Sequence[Op]) -> list[Total]:
     return sorted((Total(name, counts[name], times[name]) for name in counts), key=lambda total: (-total.ns, total.name))
 
 
-def merged(work: Iterable[Work]) -> list[tuple[int, int]]:
-    """Return the spans in which at least one piece of work ran, on any stream, in order and apart from each other."""
-    spans: list[tuple[int, int]] = []
-    for start, end in sorted((item.start, item.end) for item in work):
-        if spans and start <= spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
-        else:
-            spans.append((start, end))
-    return spans
+def covered(times: Iterable[tuple[int, int]]) -> int:
+    """Return how long at least one of these times lasted."""
+    total = last = 0
+    for start, end in sorted(times):
+        total += max(0, end - max(start, last))
+        last = max(last, end)
+    return total
 
 
 def busy(work: Iterable[Work]) -> int:
     """Return for how many nanoseconds at least one piece of work ran."""
-    return sum(end - start for start, end in merged(work))
+    return covered((item.start, item.end) for item in work)
 
 
 def gaps(work: Iterable[Work]) -> list[Gap]:

@@ -6,6 +6,7 @@ alone is unique within one process only (Nsight Systems user guide, SQLite schem
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 WorkKind = Literal["kernel", "memcpy", "memset", "graph"]
@@ -80,3 +81,11 @@ class Trace:
     calls: tuple[Call, ...]
     ranges: tuple[Range, ...]
     ops: tuple[Op, ...] = ()
+
+    @cached_property
+    def asked_by(self) -> dict[tuple[int, int], list[Work]]:
+        """The work that each host call asked for, by (process, correlation)."""
+        found: dict[tuple[int, int], list[Work]] = {}
+        for work in self.work:
+            found.setdefault((work.process, work.correlation), []).append(work)
+        return found

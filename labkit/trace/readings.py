@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from labkit.trace.analysis import Gap, busy, gaps, launched_by, launches, self_times, steps, totals, within
+from labkit.trace.analysis import Gap, busy, covered, gaps, launched_by, launches, self_times, steps, totals, within
 from labkit.trace.model import Range, Trace
 from labkit.trace.names import label as labelled
 from labkit.trace.names import role
@@ -97,24 +97,18 @@ def costs(trace: Trace, spans: Sequence[Range]) -> list[Cost]:
     return [Cost(short[total.name], total.name, role(total.name), total.count, total.ns) for total in found]
 
 
-def waits(trace: Trace, label: str, first: int, last: int) -> list[Wait]:
-    """Return the gaps in the work that steps `first` to `last` launched, the longest first. Raises IndexError without such steps."""
+def waits(trace: Trace, label: str, first: int, last: int, most: int = 10) -> list[Wait]:
+    """Return the longest gaps in the work that steps `first` to `last` launched, the longest first. Raises IndexError without such steps."""
     spans = steps(trace, label)[first : last + 1]
-    owner = {work: span.name for span in spans for work in launched_by(trace, span)}
     if len(spans) != last + 1 - first:
         raise IndexError(f"there are no steps {first} to {last} named {label!r}")
-    thread = spans[0].thread
+    owner = {work: span.name for span in spans for work in launched_by(trace, span)}
     return [
-        Wait(gap, _in_calls(trace, thread, gap.start, gap.end), (owner[gap.before], owner[gap.after])) for gap in gaps(owner)
-    ]  # fmt: skip
+        Wait(gap, in_calls(trace, spans[0].thread, gap.start, gap.end), (owner[gap.before], owner[gap.after])) for gap in gaps(owner)[:most]
+    ]
 
 
-def _in_calls(trace: Trace, thread: int, start: int, end: int) -> int:
+def in_calls(trace: Trace, thread: int, start: int, end: int) -> int:
     """Return for how much of a time a thread was inside a CUDA call. Calls of one thread may nest: the driver's inside the runtime's."""
-    covered = reached = 0
-    for call in trace.calls:
-        if call.thread == thread and call.start < end and call.end > start:
-            since, until = max(call.start, start, reached), min(call.end, end)
-            covered += max(0, until - since)
-            reached = max(reached, until)
-    return covered
+    mine = (call for call in trace.calls if call.thread == thread and call.start < end and call.end > start)
+    return covered((max(call.start, start), min(call.end, end)) for call in mine)

@@ -126,7 +126,7 @@ def test_steps_are_counted_by_launch(gpu: Trace, capsys: pytest.CaptureFixture[s
 def test_without_a_device_steps_and_operators_of_the_host_are_shown(cpu: Trace, capsys: pytest.CaptureFixture[str]) -> None:
     tables.show_steps(cpu, "river")
     assert cells(capsys.readouterr().out)[2] == ["river 1", "decode", "900 µs", "2", "600 µs", "66.7%"]
-    tables.show_ops(cpu, steps(cpu, "river")[0])
+    tables.show_costs(cpu, steps(cpu, "river")[:1])
     assert cells(capsys.readouterr().out)[1:] == [
         ["aten::mm", "GEMM", "1", "450 µs", "450 µs", "75.0%"], ["aten::linear", "other", "1", "150 µs", "150 µs", "25.0%"],
     ]  # fmt: skip
@@ -141,15 +141,13 @@ def test_a_wrong_label_says_which_ranges_there_are(gpu: Trace, capsys: pytest.Ca
 
 
 def test_a_gap_says_whether_the_device_waited_for_its_launch(gpu: Trace, capsys: pytest.CaptureFixture[str]) -> None:
-    tables.show_gaps(gpu, steps(gpu, "river")[1], rows=1)
+    tables.show_waits(gpu, "river", 1, 1, rows=1)
     printed = capsys.readouterr().out
     assert "The 1 longest of 3 gaps in the work of river 1" in printed
     # from 235 µs on, when the last kernel ends, to 320 µs; the copy is called at 300 µs for 5 µs, and the wait at 310 µs for 20 µs
-    assert cells(printed)[1] == ["85 µs", "nvjet_x", "copy DtoH", "65 µs into the gap", "river 1 (100%)", "17.6%", "cudaStreamSynchronize"]
-    tables.show_gaps(gpu, steps(gpu, "river")[1], rows=2)
-    assert cells(capsys.readouterr().out)[2][3:5] == ["65 µs into the gap", "schedule (75%)"]
-    tables.show_gaps(gpu, Range("empty", 0, 1, 10, 1))
-    assert "empty: there are no gaps" in capsys.readouterr().out
+    assert cells(printed)[1] == ["85 µs", "inside river 1", "nvjet_x", "copy DtoH", "65 µs into the gap", "river 1 (100%)", "17.6%", "cudaStreamSynchronize"]
+    tables.show_waits(gpu, "river", 1, 1, rows=2)
+    assert cells(capsys.readouterr().out)[2][4:6] == ["65 µs into the gap", "schedule (75%)"]
 
 
 def test_gaps_between_steps_are_shown_and_drawn(gpu: Trace, capsys: pytest.CaptureFixture[str]) -> None:
