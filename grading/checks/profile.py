@@ -7,7 +7,7 @@ from grading.cases import judge_function
 from grading.checks.combine import both
 from grading.checks.profile_advice import CLOSE, event_advice, floor_advice, matmul_advice, neighbour, step_advice
 from grading.checks.profile_cases import cases
-from grading.checks.profile_consistency import consistent, replayed
+from grading.checks.profile_consistency import consistent, layers_of, replayed
 from grading.submission import Submission
 from grading.verdict import Verdict, from_rows
 from labkit.checks import profile as visible
@@ -72,7 +72,7 @@ def gpu_step(submission: Submission, points: float) -> Verdict:
             row(
                 "PER_LAYER",
                 answer["per_layer"],
-                sum(cost.count // _layers(found) for cost in listed),
+                sum(cost.count // (layers_of(found.facts) or 1) for cost in listed),
                 "Of each kernel: its launches divided by the layers, rounded down; then add up.",
             ),
             _near(
@@ -183,13 +183,8 @@ def _my_step(submission: Submission) -> tuple[Profiled, int, Step]:
     return found, number, measure(found.trace, found.steps[number], decodes=True)
 
 
-def _layers(found: Profiled) -> int:
-    layers = found.facts.get("layers")
-    return layers if isinstance(layers, int) and layers > 0 else 1
-
-
 def _near(name: str, given: Any, true: float, advice: str, slack: float = 0.0) -> Row:
-    """A row for a number read from a table: within two percent, or `slack` where that is more."""
+    """A row for a number read from a table: to three digits, or `slack` where that is more."""
     return row(name, f"{float(given):.4g}", f"{true:.4g}", advice, ok=abs(float(given) - true) <= max(CLOSE * true, slack))
 
 

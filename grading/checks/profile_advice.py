@@ -6,7 +6,7 @@ from typing import Any
 from labkit.checks.profile_traces import Profiled
 from labkit.trace.readings import measure
 
-CLOSE = 0.02  # of a time: tables show three digits
+CLOSE = 0.006  # of a number: tables show three digits
 
 
 def step_advice(given: Any, mine: Profiled, times: list[float]) -> str:

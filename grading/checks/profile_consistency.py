@@ -74,11 +74,13 @@ def _same_time(in_trace: int, by_script: float) -> bool:
 
 
 def _on_gpu(record: Record, mine: Profiled) -> list[Row]:
-    trace, spans, layers = mine.trace, mine.steps, _layers(mine.facts)
+    trace, spans, layers = mine.trace, mine.steps, layers_of(mine.facts)
     work = [[item for item in launched_by(trace, span) if item.kind == "kernel"] for span in spans]
     roles = [[role(item.name) for item in step] for step in work]
     attention, joined = min(step.count("attention") for step in roles), _joined(trace, spans)
+    by_nsys = not trace.tool.startswith("nsys") or any(part.endswith("nsys") for part in record.command)
     return [
+        row("profiler", trace.tool if by_nsys else "nsys, which is not in the command", trace.tool, AGAIN),
         row("device", trace.device.name if trace.device else None, record.machine.gpu, AGAIN),
         row("launches that led to work", f"{joined:.1%}", "all", AGAIN, ok=joined >= JOINED),
         row("work after its launch", _causal(trace), True, AGAIN),
@@ -90,7 +92,7 @@ def _on_gpu(record: Record, mine: Profiled) -> list[Row]:
 
 
 def _on_cpu(record: Record, mine: Profiled) -> list[Row]:
-    inside, layers = [within(mine.trace.ops, span) for span in mine.steps], _layers(mine.facts)
+    inside, layers = [within(mine.trace.ops, span) for span in mine.steps], layers_of(mine.facts)
     attention = {sum(op.name == ATTENTION_OP for op in ops) for ops in inside}
     return [
         row("lane without GPU work", record.lane, "cpu", "On the cuda lane the trace must hold GPU work."),
@@ -116,6 +118,7 @@ def _causal(trace: Trace) -> bool:
     return all(work.start >= began.get((work.process, work.correlation), 0) - SLACK_NS for work in trace.work)
 
 
-def _layers(facts: dict[str, Any]) -> int:
+def layers_of(facts: dict[str, Any]) -> int:
+    """Return the number of layers that the script wrote down, 0 where it is none."""
     layers = facts.get("layers")
     return layers if isinstance(layers, int) and 0 < layers < 1000 else 0

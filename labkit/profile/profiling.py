@@ -123,8 +123,11 @@ class Profiling:
             raise LearnerMessage(str(bad), "Run the cell of step 2 that profiles.") from None
 
     def gpu(self, mode: str = "eager") -> Profiled:
-        """Return the GPU's profile of a mode: the learner's own, or the recorded one, and say which."""
-        found = of_gpu(self.lab.evidence, mode)
+        """Return the GPU's profile of a mode: the learner's own, or the recorded one, and say which. Raises LearnerMessage."""
+        try:
+            found = of_gpu(self.lab.evidence, mode)
+        except BadEvidence as bad:
+            raise LearnerMessage(str(bad), "Run the cell that profiles again.") from None
         show.text(f"Recorded on {_machine()}." if found is recorded(mode) else f"Your own profile ({mode}).")
         return found
 

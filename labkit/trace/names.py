@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 READ = 16_384  # characters of a name that are looked at: what it is stands at its front
 LONGEST = 60  # characters of a short name
@@ -46,6 +47,7 @@ ROLES = tuple(
 )
 
 
+@lru_cache(maxsize=2048)  # a trace has thousands of kernels and dozens of names
 def short(name: str) -> str:
     """Return a kernel's name without return type, arguments and template arguments that say nothing. Different kernels can get the same one."""
     text = ENABLED.sub("", UNNAMED.sub("", _printable(name[:READ])).strip())
@@ -63,6 +65,7 @@ def short(name: str) -> str:
     return _cut(_ends(own))
 
 
+@lru_cache(maxsize=2048)
 def role(name: str) -> str:
     """Return what a kernel or an operator is for, judged by its name: attention, GEMM, sampling, ..., "other" where the name does not tell."""
     text = name[:READ]

@@ -145,7 +145,16 @@ def test_a_gap_says_whether_the_device_waited_for_its_launch(gpu: Trace, capsys:
     printed = capsys.readouterr().out
     assert "The 1 longest of 3 gaps in the work of river 1" in printed
     # from 235 µs on, when the last kernel ends, to 320 µs; the copy is called at 300 µs for 5 µs, and the wait at 310 µs for 20 µs
-    assert cells(printed)[1] == ["85 µs", "inside river 1", "nvjet_x", "copy DtoH", "65 µs into the gap", "river 1 (100%)", "17.6%", "cudaStreamSynchronize"]
+    assert cells(printed)[1] == [
+        "85 µs",
+        "inside river 1",
+        "nvjet_x",
+        "copy DtoH",
+        "65 µs into the gap",
+        "river 1 (100%)",
+        "17.6%",
+        "cudaStreamSynchronize",
+    ]
     tables.show_waits(gpu, "river", 1, 1, rows=2)
     assert cells(capsys.readouterr().out)[2][4:6] == ["65 µs into the gap", "schedule (75%)"]
 

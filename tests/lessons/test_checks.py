@@ -123,6 +123,7 @@ ABOUT = {
     **{f"debuggers-{run}-answer": f"debuggers-{run}" for run in ("attach", "pdb", "kernel", "illegal", "hang")},
     "inference-steps-answer": "inference-steps",
     "inference-process-answer": "inference-processes",
+    "profile-step-answer": "profile-trace",
 }
 
 WRONG_ANSWERS = [
