@@ -99,8 +99,8 @@ def gap(submission: Submission, points: float) -> Verdict:
         longest = all_gaps[0]
         return [
             _near("GAP_US", answer["gap_us"], longest.gap.ns / 1000, "The first row of the table, in microseconds (1 ms = 1,000 µs)."),
-            row("WHERE", answer["where"], longest.where, "Which steps launched the work before and after the gap?"),
-            row("CAUSE", answer["cause"], longest.cause, "Is the share of CUDA calls in that gap more or less than half?"),
+            row("WHERE", answer["where"].strip().lower(), longest.where, "Which steps launched the work before and after the gap?"),
+            row("CAUSE", answer["cause"].strip().lower(), longest.cause, "Is the share of CUDA calls in that gap more or less than half?"),
         ]
 
     return both(visible.gap(evidence), hidden, points)
@@ -128,7 +128,9 @@ def graphs(submission: Submission, points: float) -> Verdict:
         return [
             *replayed(found),
             *rows,
-            row("GRAPHS_GAP", answer["gap"], cause, "Is the share of CUDA calls in the first row of the second table more than half?"),
+            row(
+                "GRAPHS_GAP", answer["gap"].strip().lower(), cause, "In the second table's first row: do CUDA calls make up more than half?"
+            ),
         ]
 
     return both(visible.graphs(evidence), hidden, points)
@@ -150,7 +152,7 @@ def floor(submission: Submission, points: float) -> Verdict:
             _near("FLOOR_US", answer["floor_us"], true, floor_advice(answer["floor_us"], true)),
             row(
                 "BOUND_BY",
-                answer["bound_by"],
+                answer["bound_by"].strip().lower(),
                 bound,
                 f"The GPU is busy for {step.busy_percent:.0f} % of the step. What happens in the rest?",
             ),
@@ -165,7 +167,7 @@ def event_types(submission: Submission, points: float) -> Verdict:
 
     def hidden() -> list[Row]:
         answer = evidence.record("profile-events-answer").facts["answer"]
-        chosen = sorted(set(map(str, answer if isinstance(answer, list) else [])))
+        chosen = sorted(visible.letters(answer))
         return [row("the true ones", chosen, TRUE_EVENTS, event_advice(set(chosen)))]
 
     return both(visible.event_types(evidence), hidden, points)

@@ -145,8 +145,7 @@ def floor(evidence: Evidence) -> list[Row]:
 
 def event_types(evidence: Evidence) -> list[Row]:
     """What Nsight Systems can trace."""
-    answer = evidence.record("profile-events-answer").facts.get("answer")
-    chosen = set(map(str, answer)) if isinstance(answer, list) else set()
+    chosen = letters(evidence.record("profile-events-answer").facts.get("answer"))
     return [row("letters", sorted(chosen), "some of a to f", 'Write a set of letters: {"a", …}.', ok=bool(chosen) and chosen <= EVENTS)]
 
 
@@ -154,6 +153,11 @@ def _launched_advice(seen: object, ids: list[int]) -> str:
     if isinstance(seen, list) and all(type(ident) is int for ident in seen) and sorted(seen) == ids:
         return "The right ones: in ascending order?"
     return "Who called for it? The kernel's own time does not say."
+
+
+def letters(answer: object) -> set[str]:
+    """Return the letters of an answer, in lower case; an answer that is no list has none."""
+    return {str(letter).strip().lower() for letter in answer} if isinstance(answer, list) else set()
 
 
 def _asked(what: str, good: bool, yes: str, no: str, next_step: str) -> Row:
@@ -181,7 +185,13 @@ def _name(name: str, value: object) -> Row:
 
 
 def _one_of(name: str, value: object, words: tuple[str, ...]) -> Row:
-    return row(name, value, f"one of {', '.join(words)}", "One of these words, in quotes.", ok=isinstance(value, str) and value in words)
+    return row(
+        name,
+        value,
+        f"one of {', '.join(words)}",
+        "One of these words, in quotes.",
+        ok=isinstance(value, str) and value.strip().lower() in words,
+    )
 
 
 CHECKS: dict[str, VisibleCheck] = {

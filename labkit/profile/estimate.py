@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from labkit import show
-from labkit.checks.profile_traces import Profiled
+from labkit.checks.profile_traces import Profiled, recorded
 from labkit.profile.bound import PEAKS, floor, verdict
 from labkit.profile.units import size_text, time_text
 from labkit.trace.model import Device
@@ -56,7 +56,7 @@ class Estimate:
         )  # a multiplication and an addition per parameter
         rows = []
         for name, found in runs.items():
-            step = _step(found, self.number)
+            step = _step(found if found.facts.get("weight_bytes") == self.weight_bytes else recorded(name), self.number)
             times = f"{step.host / 1e9 / least.seconds:.0f} ×" if least.seconds else "–"
             rows.append((name, time_text(step.host), time_text(step.busy), times, verdict(least, step.busy / 1e9, step.host / 1e9)))
         arithmetic = f", by arithmetic {time_text(least.compute * 1e9)} ({source})" if least.compute else ""

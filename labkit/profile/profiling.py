@@ -144,7 +144,10 @@ class Profiling:
 
     def estimate(self, found: Profiled) -> Estimate:
         """Return what the floor of this learner's decode step is computed from."""
-        return Estimate.of(with_sizes(found), self.step)
+        sized = with_sizes(found)
+        if sized is not found:
+            show.text("The estimate does not know this kind of model (llama, mistral and opt): the question is about the recorded run.")
+        return Estimate.of(sized, self.step)
 
     @staticmethod
     def _there(path: Path) -> Path:
