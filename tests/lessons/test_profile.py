@@ -231,7 +231,7 @@ WRONG = {
     "calls of the last step": ("graphs", "graphs-answer", lambda h: {"launches": {"eager": 351, "graphs": 21}}, "Your row is number 5"),
     "calls of the prefill": ("graphs", "graphs-answer", lambda h: {"launches": {"eager": 356, "graphs": 20}}, "Your row is number 5"),
     "one mode only": ("graphs", "graphs-answer", lambda h: {"launches": {"eager": 351}}, "Read it from the table"),
-    "still the host": ("graphs", "graphs-answer", lambda h: {"gap": "host"}, "in the second table's first row"),
+    "still the host": ("graphs", "graphs-answer", lambda h: {"gap": "host"}, "second table's first row"),
     "floor in s": ("floor", "floor-answer", lambda h: {"floor_us": 80.4e-6}, "in seconds"),
     "floor in ms": ("floor", "floor-answer", lambda h: {"floor_us": 0.0804}, "in milliseconds"),
     "floor in ns": ("floor", "floor-answer", lambda h: {"floor_us": 80400}, "in nanoseconds"),
