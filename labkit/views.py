@@ -80,11 +80,15 @@ def show_figure(figure: Any, alternative: str) -> None:
         return
     from IPython.display import display
 
+    display({"text/html": as_image(figure, alternative), "text/plain": f"[plot] {alternative}"}, raw=True)
+
+
+def as_image(figure: Any, alternative: str) -> str:
+    """Return a matplotlib figure as an HTML image with alternative text."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     picture = base64.b64encode(buffer.getvalue()).decode()
-    tag = f'<img alt="{html.escape(alternative, quote=True)}" src="data:image/png;base64,{picture}">'
-    display({"text/html": tag, "text/plain": f"[plot] {alternative}"}, raw=True)
+    return f'<img alt="{html.escape(alternative, quote=True)}" src="data:image/png;base64,{picture}">'
 
 
 def _duration(seconds: float) -> str:

@@ -1,8 +1,5 @@
 """Draw a stretch of a trace: what the host said it did, its CUDA calls, and what the device did, on one time axis."""
 
-import base64
-import html
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +12,7 @@ from labkit.trace.analysis import gaps, launched_by
 from labkit.trace.model import Trace
 from labkit.views import show_figure
 
-__all__ = ["as_image", "describe", "figure_of", "plot_step", "plot_timeline", "plot_wait", "rows_of", "window"]
+__all__ = ["describe", "figure_of", "plot_step", "plot_timeline", "plot_wait", "rows_of", "window"]
 
 ABOVE, BELOW, APART = 0.5, 0.5, 0.4  # inches over and under the lanes; rows between two lanes
 TALL = 1.8  # rows: a lane of calls or kernels, whose heights are read
@@ -125,14 +122,6 @@ def _draw(axes: Any, found: Sequence[Lane], drawer: Drawer) -> None:
 def _height(lane: Lane) -> float:
     """Return how many rows high a lane is."""
     return TALL if lane.tall else float(len(lane.rows))
-
-
-def as_image(figure: Any, alternative: str) -> str:
-    """Return a figure as an HTML image with alternative text."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    picture = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{html.escape(alternative, quote=True)}" src="data:image/png;base64,{picture}">'
 
 
 def _row(lane: Lane, length: int) -> tuple[str, ...]:
