@@ -276,15 +276,20 @@ def test_the_time_is_bounded(tmp_path: Path) -> None:
             late()
 
 
-def test_a_tree_of_pages_that_all_point_to_the_same_leaf_ends(tmp_path: Path, reader: Callable[[Path], object]) -> None:
-    """A table of a few pages that reads as billions of rows: every pointer of an inner page leads to the same child."""
+def _large_table(folder: Path) -> tuple[Path, int]:
+    """Return an export whose table of calls has inner pages, and the number of its root page."""
     path = script(
-        export(tmp_path / "a.sqlite"), f"{ENDLESS.replace('n)', 'n LIMIT 90000)')} INSERT INTO {CALLS} SELECT 1, 2, {THREAD}, i, 3 FROM n;"
+        export(folder / "a.sqlite"), f"{ENDLESS.replace('n)', 'n LIMIT 90000)')} INSERT INTO {CALLS} SELECT 1, 2, {THREAD}, i, 3 FROM n;"
     )
     with sqlite3.connect(path) as connection:
         (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (CALLS,)).fetchone()
-    raw = bytearray(path.read_bytes())
-    at = (root - 1) * 4096
+    return path, root
+
+
+def test_a_tree_of_pages_that_all_point_to_the_same_leaf_ends(tmp_path: Path, reader: Callable[[Path], object]) -> None:
+    """A table of a few pages that reads as billions of rows: every pointer of an inner page leads to the same child."""
+    path, root = _large_table(tmp_path)
+    raw, at = bytearray(path.read_bytes()), (root - 1) * 4096
     assert raw[at] == 5
     count = int.from_bytes(raw[at + 3 : at + 5], "big")
     child = raw[at + 8 : at + 12]
@@ -296,13 +301,8 @@ def test_a_tree_of_pages_that_all_point_to_the_same_leaf_ends(tmp_path: Path, re
 
 
 def test_an_inner_page_that_is_its_own_child_ends(tmp_path: Path) -> None:
-    path = script(
-        export(tmp_path / "a.sqlite"), f"{ENDLESS.replace('n)', 'n LIMIT 90000)')} INSERT INTO {CALLS} SELECT 1, 2, {THREAD}, i, 3 FROM n;"
-    )
-    with sqlite3.connect(path) as connection:
-        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (CALLS,)).fetchone()
-    raw = bytearray(path.read_bytes())
-    at = (root - 1) * 4096
+    path, root = _large_table(tmp_path)
+    raw, at = bytearray(path.read_bytes()), (root - 1) * 4096
     count = int.from_bytes(raw[at + 3 : at + 5], "big")
     for place in struct.unpack_from(f">{count}H", raw, at + 12):
         raw[at + place : at + place + 4] = struct.pack(">I", root)

@@ -1,6 +1,8 @@
 """A submission made of real evidence (recordings/cpu-reference) and the solved notebooks."""
 
+import functools
 import json
+import lzma
 import shutil
 from pathlib import Path
 from typing import Any
@@ -50,9 +52,18 @@ class Handed:
         path.write_text(json.dumps(document))
 
 
+@functools.cache  # many tests hand in the same recording
+def unpacked(path: Path) -> bytes:
+    """Return what a file holds, as it was before it was packed."""
+    return lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+
+
 def hand_in(recording: str, folder: Path) -> Handed:
-    """Copy a recording and the solved notebooks into a submission."""
+    """Copy a recording, its packed files unpacked, and the solved notebooks into a submission."""
     shutil.copytree(ROOT / "recordings" / recording, folder)
+    for packed in folder.rglob("*.xz"):
+        packed.with_suffix("").write_bytes(unpacked(ROOT / "recordings" / recording / packed.relative_to(folder)))
+        packed.unlink()
     for notebook in (ROOT / "source" / "day2").glob("*.ipynb"):
         shutil.copy(notebook, folder)
     return Handed(folder, "reference")
