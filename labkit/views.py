@@ -1,17 +1,14 @@
 """Plots and tables of the lessons. Every plot comes with alternative text and a table of its data."""
 
-import base64
-import html
-import io
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from labkit import show
+from labkit import plots, show
 from labkit.callpath import follow, map_of
 from labkit.lane import LaneName
+from labkit.plots import show_figure
 from labkit.sources import snippet
 
 DIGITS = 3  # significant digits of a duration in a table
@@ -19,12 +16,10 @@ DIGITS = 3  # significant digits of a duration in a table
 
 def plot_phases(phases: Mapping[str, float]) -> None:
     """Show seconds per phase as points on a logarithmic axis, with a table. Points, because a bar's length means nothing there."""
-    from matplotlib.figure import Figure
-
     names, seconds, total = list(phases), list(phases.values()), sum(phases.values())
-    figure = Figure(figsize=(8, 0.5 * len(names) + 1.0), layout="constrained")
+    figure = plots.figure(8, 0.5 * len(names) + 1.0)
     axes = figure.subplots()
-    axes.plot(seconds, names, linestyle="none", marker="D", markersize=8, color="#0072B2")
+    axes.plot(seconds, names, linestyle="none", marker="D", markersize=8, color=plots.BLUE)
     for name, value in phases.items():
         axes.annotate(_duration(value), (value, name), xytext=(9, 0), textcoords="offset points", va="center")
     axes.set(xscale="log", xlabel="time (logarithmic axis)", xlim=(min(seconds) / 3, max(seconds) * 6), ylim=(len(names) - 0.5, -0.5))
@@ -71,24 +66,6 @@ def show_call_path(spied: Mapping[str, Any], lane: LaneName) -> None:
     seen = sum(line is not None for _, line in found)
     title = f"From LLM.generate to {spied['op']}: {seen} of {len(found)} stops of the map seen, {len(spied['frames'])} vLLM frames in all"
     show.table(title, ("function", "what happens there", "where it was"), rows)
-
-
-def show_figure(figure: Any, alternative: str) -> None:
-    """Display a matplotlib figure as PNG with alternative text; outside a notebook print the text."""
-    if "ipykernel" not in sys.modules:
-        show.text(f"[plot] {alternative}")
-        return
-    from IPython.display import display
-
-    display({"text/html": as_image(figure, alternative), "text/plain": f"[plot] {alternative}"}, raw=True)
-
-
-def as_image(figure: Any, alternative: str) -> str:
-    """Return a matplotlib figure as an HTML image with alternative text."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    picture = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{html.escape(alternative, quote=True)}" src="data:image/png;base64,{picture}">'
 
 
 def _duration(seconds: float) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labkit import show
+from labkit import plots, show
+from labkit.plots import show_figure
 from labkit.sources import snippet
-from labkit.views import show_figure
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,14 @@ def show_stages(found: list[Stage]) -> None:
 
 
 def _diagram(found: list[Stage]) -> Any:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 1.7), layout="constrained")
+    figure = plots.figure(10, 1.7)
     axes = figure.subplots()
     axes.set(xlim=(-0.5, len(found) - 0.5), ylim=(-1, 1))
     axes.axis("off")
     boxes: list[Any] = []
     for place, stage in enumerate(found):
         words = f"{stage.name}\n{stage.where.replace(': ', ':' + chr(10), 1).replace('/', '/' + chr(10))}"
-        frame = {"boxstyle": "round,pad=0.5", "fc": "#eef3fa", "ec": "#0072B2"}
+        frame = {"boxstyle": "round,pad=0.5", "fc": "#eef3fa", "ec": plots.BLUE}
         boxes.append(axes.text(place, 0, words, ha="center", va="center", fontsize=8, bbox=frame))
     for place, (left, right) in enumerate(itertools.pairwise(boxes)):
         ends = {"patchA": left.get_bbox_patch(), "patchB": right.get_bbox_patch(), "shrinkA": 2, "shrinkB": 2}

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from labkit import show
+from labkit import plots, show
 from labkit.build.ninja import Edge, running, slowest, split_object, wall_seconds
-from labkit.views import show_figure
+from labkit.plots import show_figure
 
 TABLE_ROWS = 10
 WIDTH, LANE, HEIGHT = 10.0, 0.42, 1.8  # inches: the figure, a lane, and what few lanes share to be tall enough for upright labels
@@ -34,12 +34,10 @@ def plot_timeline(edges: Sequence[Edge]) -> None:
 
 def timeline(edges: Sequence[Edge]) -> Any:
     """Return the Gantt plot of a build, a matplotlib figure: lanes are job slots, bars are commands."""
-    from matplotlib.figure import Figure
-
     slots = lanes(edges)
     begin, wall, count = min(e.start_s for e in edges), wall_seconds(edges) or 1e-3, max(slots) + 1
     lane = max(LANE, HEIGHT / count)
-    figure = Figure(figsize=(WIDTH, lane * count + 1.1), layout="constrained")
+    figure = plots.figure(WIDTH, lane * count + 1.1)
     axes = figure.subplots()
     for edge, slot in zip(edges, slots, strict=True):
         compiles, left = split_object(edge.output) is not None, edge.start_s - begin

@@ -5,7 +5,7 @@ from importlib import import_module
 from labkit.messages import LearnerMessage
 from labkit.rows import VisibleCheck
 
-LESSONS = ("start", "environment", "build", "debuggers", "inference", "profile")
+LESSONS = ("start", "environment", "build", "debuggers", "inference", "profile", "exercises")
 
 
 def visible_check(grade_id: str) -> VisibleCheck:

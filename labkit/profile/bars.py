@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from labkit.plots import BLUE, GREEN, ORANGE, PINK, RED, SKY
 from labkit.profile.lanes import Event, LaneKind
 
 WIDTH, LEFT, RIGHT, ROW = 10.0, 1.25, 0.65, 0.25  # inches: the figure, what lane names and busy shares take, and a row
@@ -10,8 +11,8 @@ BINS, WIDE = 640, 3  # how finely time is divided; an event of fewer divisions h
 CHARACTER, SHORTEST, LABELS = 0.055, 4, 150  # inches of a label's character; characters below which it says nothing; how many are drawn
 FAINT = 0.06  # height of the smallest share that is drawn
 STYLES: dict[LaneKind, tuple[str, str]] = {  # Okabe and Ito's colours and hatches: no two differ by colour alone within a lane
-    "range": ("#56B4E9", ""), "op": ("#CC79A7", ""), "call": ("#E69F00", ""), "wait": ("#D55E00", "///"),
-    "kernel": ("#009E73", ""), "copy": ("#0072B2", "\\\\\\"), "set": ("#CC79A7", "xxx"),
+    "range": (SKY, ""), "op": (PINK, ""), "call": (ORANGE, ""), "wait": (RED, "///"),
+    "kernel": (GREEN, ""), "copy": (BLUE, "\\\\\\"), "set": (PINK, "xxx"),
 }  # fmt: skip
 
 

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from labkit import show
+from labkit import plots, show
+from labkit.plots import show_figure
 from labkit.profile.steps import Steps, measure_all
 from labkit.profile.units import share_text, table, time_text
 from labkit.trace.model import Trace
 from labkit.trace.readings import Step
-from labkit.views import show_figure
 
-BUSY, CALLS, KERNELS = "#009E73", "#E69F00", "#56B4E9"  # Okabe and Ito's colours; hatches tell the bars apart without colour
+BUSY, CALLS, KERNELS = plots.GREEN, plots.ORANGE, plots.SKY  # Okabe and Ito's colours; hatches tell the bars apart without colour
 
 
 def compare_steps(runs: Mapping[str, tuple[Trace, Steps]]) -> None:
@@ -63,9 +63,7 @@ def describe(middle: Mapping[str, Mapping[str, float]]) -> str:
 
 def plot(middle: Mapping[str, Mapping[str, float]]) -> Any:
     """Return a figure: at the left each run's step as a bar with its busy part, at the right its launch calls and kernels."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 0.75 * len(middle) + 1.0), layout="constrained")
+    figure = plots.figure(10, 0.75 * len(middle) + 1.0)
     left, right = figure.subplots(1, 2)
     places, numbers = range(len(middle)), list(middle.values())
     _bars(left, places, [m["host"] / 1e6 for m in numbers], [_step(m) for m in numbers], "white", "", "whole step, host")

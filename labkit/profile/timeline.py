@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from labkit import show
+from labkit import plots, show
+from labkit.plots import show_figure
 from labkit.profile.bars import BINS, LEFT, RIGHT, ROW, WIDTH, Drawer
 from labkit.profile.lanes import Lane, lanes, window
 from labkit.profile.steps import Steps, spans, step_of
 from labkit.profile.units import count_text, share_text, table, time_text
 from labkit.trace.analysis import gaps, launched_by
 from labkit.trace.model import Trace
-from labkit.views import show_figure
 
 __all__ = ["describe", "figure_of", "plot_step", "plot_timeline", "plot_wait", "rows_of", "window"]
 
@@ -80,11 +80,9 @@ def rows_of(found: Sequence[Lane], start: int, end: int, label: str) -> tuple[st
 
 def figure_of(found: Sequence[Lane], start: int, end: int, label: str, marked: tuple[int, int] | None = None) -> Any:
     """Return the timeline, a matplotlib figure."""
-    from matplotlib.figure import Figure
-
     total = sum(_height(lane) + APART for lane in found)
     high = total * ROW + ABOVE + BELOW
-    figure = Figure(figsize=(WIDTH, high))
+    figure = plots.figure(WIDTH, high, layout=None)
     axes = figure.add_axes((LEFT / WIDTH, BELOW / high, 1 - (LEFT + RIGHT) / WIDTH, total * ROW / high))
     factor, unit = (1e9, "s") if end - start >= 2e9 else (1e6, "ms") if end - start >= 2e6 else (1e3, "µs")
     axes.set(

@@ -3,12 +3,12 @@
 from typing import Any
 
 from labkit import show
+from labkit.plots import as_image
 from labkit.profile.lanes import lanes, window
 from labkit.profile.steps import Steps, spans
 from labkit.profile.timeline import describe, figure_of, rows_of
 from labkit.profile.units import as_html
 from labkit.trace.model import Trace
-from labkit.views import as_image
 
 MS, SHORTEST = 1e6, 1000  # nanoseconds: a millisecond, and the shortest window
 PARTS = 100  # steps of a slider: an arrow key moves it by one of these

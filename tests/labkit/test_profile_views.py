@@ -14,11 +14,11 @@ import pytest
 
 from labkit import show
 from labkit.messages import LearnerMessage
+from labkit.plots import as_image
 from labkit.profile import bound, compare, perfetto, tables, timeline, units, zoom
 from labkit.profile.lanes import lanes, nested, window
 from labkit.trace.analysis import steps
 from labkit.trace.model import Call, Device, Op, Range, Trace, Work
-from labkit.views import as_image
 
 US, MS = 1_000, 1_000_000
 FLASH = "void cutlass::device_kernel<flash::enable_sm90_or_later<flash::FlashAttnFwdSm90<int, (bool)1>>>(T1::Params)"

@@ -1,0 +1,5 @@
+"""Visible checks of lesson 06_exercises."""
+
+from labkit.rows import VisibleCheck
+
+CHECKS: dict[str, VisibleCheck] = {}
