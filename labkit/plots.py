@@ -8,7 +8,7 @@ import base64
 import html
 import io
 import sys
-from typing import Any
+from typing import Any, Literal
 
 from labkit import show
 
@@ -32,7 +32,7 @@ _DARK = (
 )
 
 
-def figure(width: float, height: float, *, layout: str | None = "constrained") -> Any:
+def figure(width: float, height: float, *, layout: Literal["constrained"] | None = "constrained") -> Any:
     """Return an empty matplotlib figure in the course's style; `width` and `height` in inches."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -56,4 +56,4 @@ def as_image(figure: Any, alternative: str) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     picture = base64.b64encode(buffer.getvalue()).decode()
-    return f'{_DARK}<img class="labkit-plot" alt="{html.escape(alternative, quote=True)}" src="data:image/png;base64,{picture}">'
+    return f'<img alt="{html.escape(alternative, quote=True)}" class="labkit-plot" src="data:image/png;base64,{picture}">{_DARK}'

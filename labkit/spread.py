@@ -12,7 +12,7 @@ class Spread(NamedTuple):
     median: float
     low: float  # the 25th percentile
     high: float  # the 75th
-    count: int
+    size: int  # how many samples
 
     @property
     def relative(self) -> float:
