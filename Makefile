@@ -18,7 +18,7 @@ grader: ## make .venv-grader: what a grading machine needs, without torch and vL
 
 course: setup ## run the whole course: notebooks, solved runs, submissions, grading, report
 	@echo "course: build and run the notebooks, grade a reference and an empty submission, write build/report/index.html"
-	@$(VENV_PYTHON) -m tools.course
+	@$(VENV_PYTHON) -m tools.course $(ARGS)
 
 test: setup ## run the tests, the slow ones included (only fast ones: make test ARGS="-m 'not real'")
 	@echo "test: pytest $(ARGS)"

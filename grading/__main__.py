@@ -1,4 +1,4 @@
-"""`python -m grading check SUBMISSION`: the verdicts that autograding gives, without nbgrader."""
+"""`python -m grading check SUBMISSION`: the verdicts that autograding gives, without nbgrader. `python -m grading report`: the pages."""
 
 import json
 from pathlib import Path
@@ -45,6 +45,22 @@ def check(
         judged = judge_submission(folder, whose, listed, judge)
     typer.echo(json.dumps(_data(whose, judged), indent=1)) if as_json else _show(whose, judged)
     raise typer.Exit(int(any(one.verdict.state == "not judged" for one in judged)))
+
+
+@app.command()
+def report(
+    course_dir: Annotated[Path, typer.Option(help="where gradebook.db is, and nbgrader_config.py")] = Path(),
+    assignment: Annotated[str, typer.Option(help="which assignment")] = "day2",
+    to: Annotated[Path, typer.Option(help="the folder to write to; older reports in it are written over")] = Path("build/reports"),
+) -> None:
+    """Write one page for the class, and a page and a grades.json per learner. Exit code: 0 written, 2 there is no such gradebook."""
+    from grading.report.write import NoReport, write_reports  # nbgrader takes seconds to load; `check` does without it
+
+    try:
+        typer.echo(plain(str(write_reports(course_dir, assignment, to))))
+    except NoReport as problem:
+        typer.echo(plain(str(problem)), err=True)
+        raise typer.Exit(2) from None
 
 
 def _data(learner: str, judged: list[Judged]) -> dict[str, object]:

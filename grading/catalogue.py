@@ -15,10 +15,11 @@ class BadCatalogue(Exception):
 
 
 class Exercise(Strict):
-    """One grade cell."""
+    """One grade cell. `manual`: a text that a person reads; no check does."""
 
     grade_id: Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9_]*-[A-Za-z0-9_]+$")]
     points: Annotated[float, Field(ge=0)]
+    manual: bool = False
 
 
 class Catalogue(Strict):

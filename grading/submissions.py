@@ -45,8 +45,9 @@ def learner_for(folder: Path) -> str:
 
 
 def judge_submission(folder: Path, learner: str, catalogue: Catalogue, judge: Judge) -> list[Judged]:
-    """Return the verdict on every exercise, in lesson order."""
+    """Return the verdict on every exercise that has a check, in lesson order; what a person reads has none."""
     return [
         Judged(notebook, exercise, judge.judge(folder, learner, exercise.grade_id, exercise.points))
         for notebook, exercise in catalogue.exercises()
+        if not exercise.manual
     ]

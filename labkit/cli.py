@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from labkit.messages import LearnerMessage
+from labkit.messages import LearnerMessage, explain_os_error
 from labkit.paths import course_root
 
 app = typer.Typer(help="Tools of the course: Day 2, building and debugging vLLM.", no_args_is_help=True, add_completion=False)
@@ -36,12 +36,12 @@ def check(
     from labkit import show
     from labkit.checks import visible_check
     from labkit.evidence import Evidence
-    from labkit.progress import survey
+    from labkit.progress import course
     from labkit.rows import evaluate
     from labkit.settings import remembered
 
     evidence = Evidence(notebooks / "evidence", remembered(notebooks).get("learner", ""))
-    known = [standing.grade_id for standing in survey(evidence)]
+    known = [exercise["grade_id"] for lesson in course()["lessons"] for exercise in lesson["exercises"] if not exercise.get("manual")]
     if grade_id and grade_id not in known:
         raise LearnerMessage(f"There is no exercise {grade_id!r}.", f"There are: {', '.join(known)}.")
     results = {name: evaluate(visible_check(name), evidence) for name in ([grade_id] if grade_id else known)}
@@ -51,14 +51,26 @@ def check(
 
 
 @app.command()
-def progress(notebooks: Notebooks = NOTEBOOKS) -> None:
-    """Show which exercises look right so far."""
-    from labkit import show
-    from labkit.evidence import Evidence
-    from labkit.progress import survey
+def progress(
+    notebooks: Notebooks = NOTEBOOKS,
+    html: Annotated[Path | None, typer.Option("--html", help="write a page into this file instead")] = None,
+) -> None:
+    """Show how far you are: exercises, points, questions, time, and the next step."""
+    from labkit.lane import detect_lane
+    from labkit.progress import overview
+    from labkit.progress_view import print_progress, write_page
     from labkit.settings import remembered
 
-    show.progress(survey(Evidence(notebooks / "evidence", remembered(notebooks).get("learner", ""))))
+    known = remembered(notebooks)
+    found = overview(notebooks, known.get("learner", ""), detect_lane(known.get("lane", "auto")).name)
+    if html is None:
+        print_progress(found)
+        return
+    try:
+        write_page(found, html)
+    except OSError as error:
+        raise explain_os_error(error, f"writing {html}") from None
+    typer.echo(f"Written: {html}")
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,22 @@ from pydantic import JsonValue
 
 from labkit import show
 from labkit.answers import answered, as_json, plain
-from labkit.doctor import Diagnosis
 from labkit.evidence import BadEvidence, Evidence
+from labkit.failed import failed
+from labkit.journal import Journal
 from labkit.lane import detect_lane
 from labkit.learner import learner_name, pick, symbol, token_of, word
-from labkit.live import ending, tail
+from labkit.looking import Looking
 from labkit.messages import LearnerMessage, explain_os_error
 from labkit.recorder import Recorder, write_atomically
 from labkit.runner import Run, run
 from labkit.settings import remember, remembered, settle_environment
 
 __all__ = ["Lab"]
-FAILURE_LINES = 8
-NOT_FOUND = 127  # a shell's exit code for a program that is not there
 COMMON_LOGINS = {"root", "user", "ubuntu", "jovyan", "admin", "student", "runner", "codespace", "vscode"}
 
 
-class Lab:
+class Lab(Looking):
     """A lesson's laboratory: who learns, on which lane, where evidence and scratch files go.
 
     `lesson` is the notebook's name, "01_environment". `learner` and `lane` default to what 00_start_here remembered. Raises
@@ -51,6 +49,8 @@ class Lab:
                 f"The records here were made as {other!r}, not as {self.learner!r}: they do not count for you until you run the lessons again."
             )
         self._recorder = Recorder(self.evidence.folder, self.learner, self.lane)
+        self._journal = Journal(self.folder, self.learner, lesson)
+        self._journal.note("open")
         self.scratch()
         if self.learner in COMMON_LOGINS:
             show.text(f"Your name here is {self.learner!r}, which others have too: write your own as LEARNER in 00_start_here.")
@@ -103,7 +103,7 @@ class Lab:
         where = self.scratch("logs") / f"{log or Path(str(command[0])).name}.log"
         done = run(list(command), log=where, cwd=cwd or self.scratch(), env=env, timeout=timeout, quiet=quiet)
         if must_succeed and not done.ok:
-            raise self._failed(done, timeout, "")
+            raise failed(done, timeout, self.folder)
         return done
 
     def run_for_json(
@@ -117,23 +117,8 @@ class Lab:
         target.unlink(missing_ok=True)
         done = self.run([str(part) for part in command], env=env, timeout=timeout, log=log or Path(produces).stem)
         if not done.ok or not target.is_file():
-            raise self._failed(done, timeout, f" and left no {produces}")
+            raise failed(done, timeout, self.folder, f" and left no {produces}")
         return done, json.loads(target.read_text())
-
-    def _failed(self, done: Run, timeout: float, consequence: str) -> LearnerMessage:
-        from labkit.build.failures import explain
-
-        how = ending(done.exit_code, timeout if done.timed_out else None)
-        last = "".join(f"    {line}\n" for line in tail(done.output, FAILURE_LINES))
-        known = explain(done.output)
-        missing = (
-            "Is a program missing? `labkit doctor` looks." if done.exit_code == NOT_FOUND else "Read from the first line that says error."
-        )
-        advice = f"{known[0].line[:200]}\n  {known[0].cause} {known[0].fix}" if known else missing
-        return LearnerMessage(
-            f"`{' '.join(done.command[:2])} …`: {how}{consequence}. It said last:\n{last}",
-            f"{advice} What an earlier run recorded still stands. Everything it said is in {done.log.relative_to(self.folder)}.",
-        )
 
     def record(
         self, record_id: str, *, run: Run | None = None, files: Iterable[Path] = (), facts: Mapping[str, JsonValue] | None = None
@@ -146,6 +131,7 @@ class Lab:
             show.text(f"Nothing to record yet for {record_id}: fill in what is still `...`, then run this cell again.")
             return
         self._recorder.write(record_id, run=run, files=files, facts=as_json(record_id, facts or {}))
+        self._journal.note("record", record_id)
         show.text(f"Recorded: evidence/{record_id}.json")
 
     def facts(self, record_id: str) -> dict[str, Any]:
@@ -189,38 +175,6 @@ class Lab:
             return
         known = about and self.evidence.has(about)
         self.record(record_id, facts={"answer": answer} | ({"about": self.evidence.digest(about)} if known else {}))
-
-    # Looking
-
-    def check(self, grade_id: str) -> None:
-        """Show the visible check of an exercise: a table of rows, never a traceback."""
-        from labkit.checks import visible_check
-        from labkit.rows import evaluate
-
-        rows = evaluate(visible_check(grade_id), self.evidence)
-        show.check(grade_id, rows)
-        if os.environ.get("NBGRADER_EXECUTION") == "validate" and not all(row.ok for row in rows):
-            raise LearnerMessage(f"{grade_id} is not right yet.", "See the table above.")  # else nbgrader's Validate would say Success
-
-    def doctor(self) -> None:
-        """Examine this machine, show the table with its controls, and record it."""
-        from labkit.widgets import doctor_controls
-
-        doctor_controls(self._examine(), self._examine)
-
-    def _examine(self) -> list[Diagnosis]:
-        from labkit.doctor import examine
-
-        found = examine(self.lane)
-        rows: JsonValue = [[d.name, d.finding.state, d.needed] for d in found]
-        self._recorder.write("start-doctor", facts={"rows": rows, "reasons": list(self.lane.reasons)})
-        return found
-
-    def progress(self) -> None:
-        """Show how far this learner is, from the evidence alone."""
-        from labkit.progress import survey
-
-        show.progress(survey(self.evidence))
 
     def source(self) -> Path:
         """Return vLLM's source tree in the version of this course, fetched once from the package index."""

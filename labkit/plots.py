@@ -56,4 +56,4 @@ def as_image(figure: Any, alternative: str) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     picture = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{html.escape(alternative, quote=True)}" class="labkit-plot" src="data:image/png;base64,{picture}">{_DARK}'
+    return f'<img alt="{html.escape(alternative, quote=True)}" class="labkit-plot" style="max-width:100%" src="data:image/png;base64,{picture}">{_DARK}'

@@ -70,7 +70,7 @@ def run(
     tail = LiveTail(shlex.join(arguments), enabled=not quiet)
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as stream:
+        with log.open("w", buffering=1) as stream:  # by lines: whoever looks into the log of a hanging command sees its last one
             return _supervise(arguments, stream, log, cwd, {**os.environ, **(env or {})}, timeout, tail)
     except OSError as error:
         raise explain_os_error(error, f"writing {log.name}") from None

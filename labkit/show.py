@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from labkit.doctor import Diagnosis
-from labkit.progress import Standing
 from labkit.rows import Row
 
 SHORT = 18  # characters
@@ -62,18 +61,6 @@ def _doctor(found: Sequence[Diagnosis]) -> tuple[str, Sequence[str], list[tuple[
         for d in found
     ]
     return title, ("state", "fact", "needed here", "seen", "expected", "fix"), cells
-
-
-def progress(standings: Sequence[Standing]) -> None:
-    """Show the progress table."""
-    done = sum(s.points for s in standings if s.state == "looks right")
-    total = sum(s.points for s in standings)
-    cells = [(s.lesson, s.title, f"{s.points:g}", s.state) for s in standings]
-    table(
-        f"Progress: {done:g} of {total:g} points are recorded and in order (the grader also compares answers)",
-        ("lesson", "exercise", "points", "state"),
-        cells,
-    )
 
 
 def table(title: str, header: Sequence[str], cells: Iterable[Sequence[str]]) -> None:

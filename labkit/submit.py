@@ -1,5 +1,6 @@
 """Make the folder that a learner hands in: an allow-list, so that nothing else of theirs travels."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from labkit.progress import course, survey
 from labkit.settings import remembered
 
 ASSIGNMENT = "day2"
+UNDONE = {"not started": "not started", "done": "recorded, but the check is not content yet"}
+NOT_WRITTEN = "YOUR ANSWER HERE"  # what nbgrader puts in place of a model answer
 ALLOWED = ("*.ipynb", "evidence/*.json", "evidence/files/*")
 
 
@@ -71,8 +74,25 @@ def _missing(target: Path, learner: str) -> tuple[str, ...]:
     absent = [
         f"{lesson['name']}.ipynb: the notebook" for lesson in course()["lessons"] if not (target / f"{lesson['name']}.ipynb").is_file()
     ]
-    undone = [f"{s.grade_id}: {s.state}" for s in survey(Evidence(target / "evidence", learner)) if s.state != "looks right"]
-    return (*absent, *undone)
+    undone = [f"{s.grade_id}: {UNDONE[s.state]}" for s in survey(Evidence(target / "evidence", learner)) if s.open]
+    return (*absent, *undone, *_unwritten(target))
+
+
+def _unwritten(target: Path) -> list[str]:
+    """The texts that a person grades and that hold nothing but what the lesson came with."""
+    by_hand = [(lesson["name"], e["grade_id"]) for lesson in course()["lessons"] for e in lesson["exercises"] if e.get("manual")]
+    return [
+        f"{name}: nothing is written yet. Is the notebook saved?" for lesson, name in by_hand if NOT_WRITTEN in _text(target, lesson, name)
+    ]
+
+
+def _text(target: Path, lesson: str, grade_id: str) -> str:
+    """The text of a cell in a notebook; "" when the notebook cannot be read or has no such cell."""
+    try:
+        cells = json.loads((target / f"{lesson}.ipynb").read_text())["cells"]
+        return next(("".join(cell["source"]) for cell in cells if cell["metadata"].get("nbgrader", {}).get("grade_id") == grade_id), "")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return ""
 
 
 def _plain(path: Path) -> bool:

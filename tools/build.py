@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,20 +18,26 @@ from traitlets.config import Config
 from labkit.recorder import sha256_of
 from tools.lesson import BadLesson, Lesson, lessons
 from tools.lint import lint
+from tools.quiz import bank, key, read_quiz
 
 ASSIGNMENT = "day2"
 PUBLISHED = "build/published.json"  # not in git
 ROOT = Path(__file__).resolve().parent.parent
-CHECKED = ("source/day2", "notebooks", "labkit/course.json", "grading/catalogue.json")  # in git; release/ is not
+BANK, KEY = "labkit/quiz/bank.json", "grading/quiz_key.json"
+FILES = ("labkit/course.json", BANK, "grading/catalogue.json", KEY)
+CHECKED = ("source/day2", "notebooks", *FILES)  # in git; release/ is not
+STUB = "\n# YOUR CODE HERE"  # nbgrader's, in place of a solution
 
 
-def build(target: Path) -> list[str]:
-    """Build everything under `target` and return the paths written, relative to it.
+def build(target: Path, source: Path = ROOT / "lessons") -> list[str]:
+    """Build everything under `target` from the lessons in `source`, and return the paths written, relative to it.
 
     Raises BadLesson when a lesson breaks a rule, or a notebook in `target` has been worked in.
     """
     refuse_to_lose_work(target)
-    course = lessons(ROOT / "lessons")
+    course = lessons(source)
+    quiz = read_quiz(source / "quiz.yaml")
+    asked = bank(quiz, [(question.id, lesson.name, question.heading) for lesson in course for question in lesson.questions])
     problems = [message for lesson in course for message in lint(lesson)]
     if problems:
         raise BadLesson("\n".join(problems))
@@ -42,7 +49,9 @@ def build(target: Path) -> list[str]:
     _write_json(target / PUBLISHED, {path.name: sha256_of(path) for path in sorted((target / "notebooks").glob("*.ipynb"))})
     _write_json(target / "labkit/course.json", {"lessons": [_describe(lesson) for lesson in course]})
     _write_json(target / "grading/catalogue.json", {"assignment": ASSIGNMENT, "notebooks": {le.name: _points(le) for le in course}})
-    return [*written, *(f"source/{ASSIGNMENT}/{lesson.name}.ipynb" for lesson in course), "labkit/course.json", "grading/catalogue.json"]
+    _write_json(target / BANK, asked)
+    _write_json(target / KEY, key(quiz))
+    return [*written, *(f"source/{ASSIGNMENT}/{lesson.name}.ipynb" for lesson in course), *FILES]
 
 
 def refuse_to_lose_work(target: Path) -> None:
@@ -91,19 +100,34 @@ def _release(target: Path) -> None:
 def _publish(target: Path, lesson: Lesson) -> str:
     released = nbformat.read(target / "release" / ASSIGNMENT / f"{lesson.name}.ipynb", as_version=4)
     for cell in released.cells:
-        if cell.metadata.get("nbgrader", {}).get("grade"):
+        marks = cell.metadata.get("nbgrader", {})
+        if marks.get("grade") and not marks.get("solution"):
             cell.source = cell.source.rstrip("\n")
+        if marks.get("grade_id", "").startswith("answer-quiz-"):  # a question has controls: there is no code to write
+            cell.source = cell.source.removesuffix(STUB)
     _write_notebook(target / "notebooks" / f"{lesson.name}.ipynb", released)
     return f"notebooks/{lesson.name}.ipynb"
 
 
 def _describe(lesson: Lesson) -> dict[str, object]:
-    exercises = [{"grade_id": e.grade_id, "title": e.title, "points": e.points} for e in lesson.exercises]
-    return {"name": lesson.name, "title": lesson.title, "minutes": lesson.minutes, "gigabytes": lesson.gigabytes, "exercises": exercises}
+    exercises = [{"grade_id": e.grade_id, "title": e.title} | points for points, e in zip(_points(lesson), lesson.exercises, strict=True)]
+    return {
+        "name": lesson.name, "title": lesson.title, "objective": _objective(lesson),
+        "minutes": lesson.minutes, "gigabytes": lesson.gigabytes, "exercises": exercises,
+        "questions": [question.id for question in lesson.questions],
+    }  # fmt: skip
+
+
+def _objective(lesson: Lesson) -> str:
+    """What a lesson promises, "After this lesson you can ..." without these words; "" where it promises nothing."""
+    intro = lesson.notebook.cells[0].source
+    found = re.search(r"\*\*After this lesson you can\*\*(.+?)(?:\n\n|$)", intro, re.DOTALL)
+    return " ".join(found[1].replace("`", "").split()).rstrip(".") if found else ""
 
 
 def _points(lesson: Lesson) -> list[dict[str, object]]:
-    return [{"grade_id": e.grade_id, "points": e.points} for e in lesson.exercises]
+    """What is graded: `manual` is there, and true, where a person grades and no check does."""
+    return [{"grade_id": e.grade_id, "points": e.points} | ({"manual": True} if e.graded == "hand" else {}) for e in lesson.exercises]
 
 
 def _write_notebook(path: Path, notebook: nbformat.NotebookNode) -> None:

@@ -7,12 +7,12 @@ gradebook are left alone.
 
 import argparse
 import json
-import os
+import resource
 import shutil
-import subprocess
-import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import papermill
@@ -20,46 +20,54 @@ from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 from rich.table import Table
 
-from labkit.lane import Lane, detect_lane
+from labkit.lane import Lane, LaneName, detect_lane
 from labkit.messages import LearnerMessage
 from labkit.model import packaged
 from labkit.settings import settle_environment
 from labkit.sources import vllm_source
 from labkit.submit import ASSIGNMENT, submit
 from tools.build import ROOT, build
+from tools.by_hand import grade_by_hand
 from tools.grades import Score, scores
 from tools.report import write_report
+from tools.schedule import cells_done, places, run_all
+from tools.stock import Started, start
+from tools.stock import finish as wait_for
 
 BUILD = ROOT / "build"
 BUILT, RUN, GRADE = BUILD / "course" / "built", BUILD / "course" / "run", BUILD / "course" / "grade"  # your notebooks/ are left alone
 CELL_SECONDS = 600  # a cell that takes longer hangs
-GRADE_SECONDS = 900
 LEARNER = "reference"
 console = Console()
 
 
 @dataclass(frozen=True)
 class Executed:
-    """One notebook that was run: how long it took, and whether every cell went well."""
+    """One notebook that was run: how long it took, what the processors did for it (that hardly depends on what else was running), whether
+    every cell went well, and the first thing that did not."""
 
     name: str
     seconds: float
+    cpu_seconds: float
     ok: bool
+    problem: str = ""
 
 
 def main() -> int:
     """Run the main job and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lane", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--at-once", type=int, default=0, metavar="N", help="notebooks side by side (default: what cores and memory allow)")
+    asked = parser.parse_args()
     try:
-        return run_course(detect_lane(parser.parse_args().lane))
+        return run_course(detect_lane(asked.lane), asked.at_once)
     except LearnerMessage as message:
         console.print(f"[bold]make course stopped:[/] {message}")
         return 1
 
 
-def run_course(lane: Lane) -> int:
-    """Do every step on this lane and return the exit code."""
+def run_course(lane: Lane, asked: int = 0) -> int:
+    """Do every step on this lane and return the exit code. `asked` notebooks run at once, 0 for as many as the machine allows."""
     console.print(str(lane))
     shutil.rmtree(BUILT, ignore_errors=True)
     built = build(BUILT)
@@ -68,11 +76,19 @@ def run_course(lane: Lane) -> int:
     settle_environment()
     vllm_source(console.print)
     packaged(console.print)
-    step(3, "run the solved notebooks")
-    executed = run_notebooks(lane)
+    shutil.rmtree(GRADE, ignore_errors=True)
+    shutil.copytree(BUILT / "source", GRADE / "source")
+    released = nbgrader("generate_assignment")  # it needs no run, so it goes on beside the first notebooks
+    at_once = places(lane.name, asked)
+    step(3, f"run the solved notebooks, {at_once} at a time; those that measure run alone" if at_once > 1 else "run the solved notebooks")
+    executed = run_notebooks(lane.name, at_once)
     step(4, "hand in and grade: the reference submission of this run, and an empty one")
+    console.print(wait_for(released))
     hand_in()
-    grade()
+    console.print(wait_for(nbgrader("autograde")))
+    for grade_id in grade_by_hand(GRADE / "gradebook.db", ASSIGNMENT, LEARNER):
+        console.print(f"{grade_id}: a person grades it; here the reference's model answer gets full marks, as formgrader would enter them")
+    console.print(wait_for(nbgrader("generate_feedback")))
     found = scores(GRADE / "gradebook.db", ASSIGNMENT)
     return finish(lane, executed, found)
 
@@ -82,52 +98,58 @@ def step(number: int, what: str) -> None:
     console.print(f"\n[bold]\\[{number}/4] {what}[/]")
 
 
-def run_notebooks(lane: Lane) -> list[Executed]:
-    """Run the solved notebooks in a fresh folder, in order; evidence lands beside them. The rest still runs after one has failed."""
+def run_notebooks(lane: LaneName, at_once: int) -> list[Executed]:
+    """Run the solved notebooks in a fresh folder; evidence lands beside them. The rest still runs after one has failed."""
     shutil.rmtree(RUN, ignore_errors=True)
     RUN.mkdir(parents=True)
-    return [run_notebook(path, RUN, lane.name, LEARNER) for path in sorted((BUILT / "source" / ASSIGNMENT).glob("*.ipynb"))]
-
-
-def run_notebook(path: Path, into: Path, lane: str, learner: str) -> Executed:
-    """Execute one notebook by papermill with its folder as working directory."""
+    names = [path.stem for path in sorted((BUILT / "source" / ASSIGNMENT).glob("*.ipynb"))]
     began = time.monotonic()
+
+    def tell(what: str) -> None:
+        console.print(f"{time.monotonic() - began:5.0f} s  {what}", markup=False, highlight=False)
+
+    return run_all(
+        names, partial(run_notebook, into=RUN, lane=lane, learner=LEARNER), at_once=at_once,
+        recorded=lambda record: (RUN / "evidence" / f"{record}.json").is_file(),
+        begins=lambda name: tell(f"{name} begins"),
+        ended=lambda one: tell(f"{one.name}: {one.problem or 'every cell went well'}, after {one.seconds:.0f} s"),
+        beat=lambda running: tell(how_far(running)),
+    )  # fmt: skip
+
+
+def how_far(running: Sequence[str]) -> str:
+    """Return one line on the notebooks that run: how many of their cells are done."""
+    return "; ".join(f"{name}: cell {cells_done(RUN / f'{name}.ipynb') or '?'}" for name in running)
+
+
+def run_notebook(name: str, into: Path, lane: LaneName, learner: str) -> Executed:
+    """Execute one built notebook by papermill with its folder as working directory."""
+    began, used, target, problem = time.monotonic(), children_cpu(), into / f"{name}.ipynb", ""
     try:
         papermill.execute_notebook(
-            path, into / path.name, cwd=into, parameters={"LEARNER": learner, "LANE": lane},
-            execution_timeout=CELL_SECONDS, progress_bar={"desc": f"{path.stem:20}", "file": sys.stdout, "mininterval": 2.0},
+            BUILT / "source" / ASSIGNMENT / target.name, target, cwd=into, parameters={"LEARNER": learner, "LANE": lane},
+            execution_timeout=CELL_SECONDS, progress_bar=False,
         )  # fmt: skip
-        ok = True
     except PapermillExecutionError as error:
-        console.print(f"{path.name}: cell {error.cell_index} failed: {error.ename}: {error.evalue}\n  see {into / path.name}", markup=False)
-        ok = False
-    return Executed(path.stem, round(time.monotonic() - began, 1), ok)
+        problem = f"FAILED in cell {error.cell_index}: {error.ename}: {error.evalue}\n  see {target.relative_to(ROOT)}"
+    return Executed(name, round(time.monotonic() - began, 1), round(children_cpu() - used, 1), not problem, problem)
+
+
+def children_cpu() -> float:
+    """Return the CPU seconds of this process's children that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def hand_in() -> None:
-    """Lay out a course for nbgrader: the source, the reference submission from the run, and an empty one from the release."""
-    shutil.rmtree(GRADE, ignore_errors=True)
-    shutil.copytree(BUILT / "source", GRADE / "source")
+    """Lay the reference submission from the run, and an empty one from the release, into nbgrader's course."""
     submit(RUN, GRADE / "submitted", LEARNER)
     shutil.copytree(BUILT / "release" / ASSIGNMENT, GRADE / "submitted" / "empty" / ASSIGNMENT)
 
 
-def grade() -> None:
-    """Run the stock commands. Raises LearnerMessage when one of them fails."""
-    for command in ("generate_assignment", "autograde", "generate_feedback"):
-        nbgrader(command)
-
-
-def nbgrader(command: str) -> None:
-    """Run `nbgrader COMMAND day2` on build/course/grade with the course's configuration, its output in a log file."""
-    log = BUILD / "course" / f"{command}.log"
-    line = [sys.executable, "-m", "nbgrader", command, ASSIGNMENT, "--force", f"--CourseDirectory.root={GRADE}"]
-    began = time.monotonic()
-    with log.open("w") as stream:
-        done = subprocess.run(line, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, timeout=GRADE_SECONDS, check=False, env=os.environ)
-    console.print(f"nbgrader {command} {ASSIGNMENT}: exit code {done.returncode}, {time.monotonic() - began:.1f} s")
-    if done.returncode:
-        raise LearnerMessage(f"nbgrader {command} failed:\n{log.read_text()[-2000:]}", f"The whole log is {log}.")
+def nbgrader(command: str) -> Started:
+    """Start one of nbgrader's commands on build/course/grade; its log is build/course/COMMAND.log."""
+    return start(command, GRADE, BUILD / "course" / f"{command}.log")
 
 
 def finish(lane: Lane, executed: list[Executed], found: dict[str, list[Score]]) -> int:
@@ -139,7 +161,8 @@ def finish(lane: Lane, executed: list[Executed], found: dict[str, list[Score]]) 
     summary = {"lane": lane.name, "notebooks": [asdict(e) for e in executed], "submissions": totals}
     (BUILD / "course.json").write_text(json.dumps(summary, indent=1) + "\n")
     report = write_report(BUILD / "report", RUN, GRADE, lane, [asdict(e) for e in executed], found)
-    console.print(f"seconds per notebook: {', '.join(f'{e.name} {e.seconds:.0f}' + ('' if e.ok else ' FAILED') for e in executed)}")
+    took = ", ".join(f"{e.name} {e.seconds:.0f} ({e.cpu_seconds:.0f})" + ("" if e.ok else " FAILED") for e in executed)
+    console.print(f"seconds per notebook (of CPU): {took}")
     console.print(f"report with plots: {report.relative_to(ROOT)}\nnumbers: build/course.json")
     good = all(e.ok for e in executed) and totals["reference"]["score"] == totals["reference"]["max"] > 0 and totals["empty"]["score"] == 0
     console.print("The reference has full marks, the empty submission has none." if good else "[bold]Something is wrong:[/] see above.")

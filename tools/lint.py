@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
-from tools.lesson import Lesson
+from tools.lesson import Lesson, headings
 
 MAX_WORDS = 170  # between two things to do; the design says about 150
 HINTS = 3
@@ -33,11 +33,11 @@ def few_words_between_things_to_do(lesson: Lesson) -> Iterator[str]:
     """A learner does something at least every 150 words or so."""
     words, near = 0, lesson.title
     for cell in lesson.notebook.cells:
-        if cell.cell_type == "code":
+        if cell.cell_type == "code" or cell.metadata.get("nbgrader"):  # a text to write is something to do
             words = 0
             continue
         text = re.sub(r"<details>.*?</details>|^\|.*$|```.*?```", "", cell.source, flags=re.DOTALL | re.MULTILINE)
-        words, near = words + len(text.split()), next((t for _, t in _headings_in(cell)), near)
+        words, near = words + len(text.split()), next((t for _, t in headings(cell)), near)
         if words > MAX_WORDS:
             yield f"under {near!r}: {words} words without anything to do. Cut, or put a cell between (limit {MAX_WORDS})."
             words = 0
@@ -68,18 +68,22 @@ def solutions_are_marked(lesson: Lesson) -> Iterator[str]:
         begins, ends = cell.source.count("### BEGIN SOLUTION"), cell.source.count("### END SOLUTION")
         is_solution = cell.metadata.get("nbgrader", {}).get("solution", False)
         if begins != ends or bool(begins) != is_solution:
-            yield f"cell {cell.id}: {begins} BEGIN and {ends} END SOLUTION. A cell with `:answer:` has at least one pair, others none."
+            yield f"cell {cell.id}: {begins} BEGIN and {ends} END SOLUTION. A cell with `:answer:` or `manual` has at least one pair, others none."
 
 
 def exercises_have_hints_and_a_check(lesson: Lesson) -> Iterator[str]:
-    """Each exercise has three hints before its check, best under its task, and the check cell starts with lab.check of the same id."""
+    """Each exercise has three hints before its check, best under its task, and the check cell starts with lab.check of the same id.
+
+    The quiz gives its hints as answers, and a person who grades gives them by talking: neither needs three here.
+    """
     hints = checks = 0
+    graded = {exercise.grade_id: exercise.graded for exercise in lesson.exercises}
     for cell in lesson.notebook.cells:
         hints += cell.source.count("<summary>Hint ") if cell.cell_type == "markdown" else 0
         marks = cell.metadata.get("nbgrader", {})
-        if not marks.get("grade"):
+        if not marks.get("grade") or graded[marks["grade_id"]] == "hand":
             continue
-        checks += 1
+        checks += graded[marks["grade_id"]] == "solution"
         if hints % HINTS or hints < HINTS * checks:
             yield f"exercise {marks['grade_id']}: {hints} hints for {checks} exercises so far. Write {HINTS} for each, each saying more: `<details><summary>Hint 1</summary>`."
         if cell.source.splitlines()[0] != f'lab.check("{marks["grade_id"]}")':
@@ -116,12 +120,4 @@ def _code(lesson: Lesson) -> list[NotebookNode]:
 
 def _headings(lesson: Lesson) -> Iterator[tuple[int, str]]:
     for cell in _markdown(lesson):
-        yield from _headings_in(cell)
-
-
-def _headings_in(cell: NotebookNode) -> Iterator[tuple[int, str]]:
-    fenced = False
-    for line in cell.source.splitlines():
-        fenced ^= line.startswith("```")
-        if not fenced and (found := re.match(r"(#+) +(.*)", line)):
-            yield len(found[1]), found[2]
+        yield from headings(cell)

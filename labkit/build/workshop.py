@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from labkit import show
-from labkit.build import witness
+from labkit.build import kept, witness
 from labkit.build.builds import Builds
 from labkit.build.find import body_of, names_at
 from labkit.build.linker import Linker, listening
@@ -128,6 +128,8 @@ class Workshop(Builds):
         text, start = self._original(overlay)
         self._keep_yours(overlay)
         try:
+            if overlay.source.read_text() == text:
+                kept.keep(overlay.build, overlay.source, overlay.library)
             overlay.source.write_text(text[:start] + "\n" + statements.strip("\n") + "\n" + text[start:])
         except OSError as error:
             raise explain_os_error(error, f"changing {overlay.source.name}") from None
@@ -147,10 +149,12 @@ class Workshop(Builds):
         shipped = original(overlay.site.source)
         if overlay.source.read_bytes() != shipped.read_bytes():
             try:
-                shutil.copyfile(shipped, overlay.source)
+                if not (as_before := kept.put_back(overlay.build, overlay.source, overlay.library)):
+                    shutil.copyfile(shipped, overlay.source)
             except OSError as error:
                 raise explain_os_error(error, f"restoring {overlay.source.name}") from None
-            show.text(f"{overlay.site.source} is as vLLM ships it again.")
+            also = ", and so is what was built of it" if as_before else ""
+            show.text(f"{overlay.site.source} is as vLLM ships it again{also}.")
 
     def _keep_yours(self, overlay: Overlay) -> None:
         """Keep a file that the learner has changed by hand: `<name>.yours`, or with a number when there is one already."""

@@ -1,5 +1,7 @@
 """What is handed in is an allow-list, and what is missing is said."""
 
+import json
+
 import pytest
 from typer.testing import CliRunner
 
@@ -56,6 +58,17 @@ def test_a_nameless_learner_and_an_empty_folder_get_a_next_step(notebooks, tmp_p
         submit(tmp_path, tmp_path / "submitted", "ada")
     with pytest.raises(LearnerMessage, match="LEARNER|name"):
         submit(notebooks, tmp_path / "submitted", "../../escape")
+
+
+@pytest.mark.parametrize(("text", "named"), [("YOUR ANSWER HERE", True), ("1. I measured …", False), (None, False)])
+def test_a_text_that_a_person_grades_is_missing_while_nothing_is_written(notebooks, tmp_path, monkeypatch, text, named):
+    reflection = {"grade_id": "exercises-reflection", "title": "Look back", "points": 2, "manual": True}
+    monkeypatch.setattr("labkit.submit.course", lambda: {"lessons": [{"name": "00_start_here", "exercises": [reflection]}]})
+    monkeypatch.setattr("labkit.submit.survey", lambda evidence: [])
+    cell = {"cell_type": "markdown", "metadata": {"nbgrader": {"grade_id": "exercises-reflection"}}, "source": [text or ""]}
+    (notebooks / "00_start_here.ipynb").write_text(json.dumps({"cells": [cell]}) if text else "[")
+    missing = submit(notebooks, tmp_path / "submitted").missing
+    assert [line.startswith("exercises-reflection: nothing is written") for line in missing] == [True] * named
 
 
 def command(*arguments):

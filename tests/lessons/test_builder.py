@@ -55,6 +55,51 @@ lab.check("start-what_is_graded")
 ```
 """
 
+QUIZ = """
+- id: layers
+  kind: choice
+  question: How many `layers` has the model?
+  options: {few: A handful of layers, many: Thirty layers, none: No layers at all}
+  answer: many
+  why:
+    right: Thirty layers are what its configuration says.
+    few: A handful is what a toy model of a test has.
+    none: A model without layers would hand its input on.
+"""
+ASKED = """
+## A question
+
+```{code-cell}
+:quiz: layers
+```
+"""
+BY_QUIZ = """
+## Knowledge check
+
+```{code-cell}
+:grade: exercises-knowledge_check
+:points: 4
+:graded-by: quiz
+
+lab.check("exercises-knowledge_check")
+```
+"""
+BY_HAND = """
+## Reflection
+
++++ {"manual": "exercises-reflection", "points": 2}
+
+**Write in place of the line below.**
+
+### BEGIN SOLUTION
+A model answer that nobody else should read.
+### END SOLUTION
+
++++
+
+The end.
+"""
+
 
 @pytest.fixture
 def lesson(tmp_path):
@@ -62,6 +107,7 @@ def lesson(tmp_path):
 
     def write(text=LESSON):
         path = tmp_path / "00_a_lesson.md"
+        path.with_name("quiz.yaml").write_text(QUIZ)
         path.write_text(text)
         return read(path)
 
@@ -129,6 +175,94 @@ def test_a_lesson_that_cannot_be_built_says_why(lesson, old, new, words):
         lesson(LESSON.replace(old, new, 1))
 
 
+def by_id(lesson, grade_id):
+    return next(c for c in lesson.notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == grade_id)
+
+
+def test_a_question_becomes_a_cell_that_asks_and_the_solved_one_answers(lesson):
+    made = lesson(LESSON + ASKED)
+    cell = by_id(made, "answer-quiz-layers")
+    assert cell.source.splitlines() == [
+        "# How many `layers` has the model?",
+        'lab.quiz("layers")',
+        "### BEGIN SOLUTION",
+        'lab.quiz("layers", answer="Thirty layers")',
+        "### END SOLUTION",
+    ]
+    assert (cell.metadata.nbgrader.solution, cell.metadata.nbgrader.grade) == (True, False)
+    assert [(q.id, q.heading) for q in made.questions] == [("layers", "A question")]
+    assert lint(made) == []
+
+
+def test_the_check_of_the_quiz_needs_neither_a_solution_cell_nor_hints(lesson):
+    made = lesson(LESSON + ASKED + BY_QUIZ)
+    assert lint(made) == []
+    assert [(e.grade_id, e.title, e.points, e.graded) for e in made.exercises][1:] == [
+        ("exercises-knowledge_check", "Knowledge check", 4.0, "quiz")
+    ]
+    assert by_id(made, "exercises-knowledge_check").source.endswith('award("exercises-knowledge_check", 4.0)\n### END HIDDEN TESTS')
+
+
+def test_an_answer_that_a_person_grades_is_a_text_cell_that_is_both(lesson):
+    made = lesson(LESSON + BY_HAND)
+    cell = by_id(made, "exercises-reflection")
+    assert cell.cell_type == "markdown"
+    assert cell.metadata.nbgrader == {
+        "schema_version": 3, "grade_id": "exercises-reflection", "grade": True, "solution": True, "locked": False, "task": False, "points": 2.0,
+    }  # fmt: skip
+    assert (made.exercises[-1].title, made.exercises[-1].graded) == ("Reflection", "hand")
+    assert lint(made) == []
+    assert build._points(made)[-1] == {"grade_id": "exercises-reflection", "points": 2.0, "manual": True}
+    assert "manual" not in build._points(made)[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (":quiz: layers", ":quiz: layer", "id of a question"),
+        (":quiz: layers\n", ":quiz: layers\n\nprint()\n", "without a line of code"),
+        (', "points": 2}', "}", "no points"),
+        (
+            '\n+++ {"manual": "exercises-reflection", "points": 2}\n',
+            "\n```{code-cell}\n:manual: exercises-reflection\n\nx\n```\n",
+            "begin a text cell",
+        ),
+        (":graded-by: quiz\n", "", "no solution cell before it"),
+    ],
+)
+def test_a_question_or_a_text_that_cannot_be_built_says_why(lesson, old, new, words):
+    with pytest.raises(BadLesson, match=words):
+        lesson((LESSON + ASKED + BY_QUIZ + BY_HAND).replace(old, new, 1))
+
+
+def test_a_text_to_be_graded_by_hand_needs_its_model_answer_between_marks(lesson):
+    findings = lint(lesson(LESSON + BY_HAND.replace("### BEGIN SOLUTION\n", "").replace("### END SOLUTION\n", "")))
+    assert any("0 BEGIN and 0 END SOLUTION" in finding for finding in findings)
+
+
+def test_marks_and_comments_in_code_are_no_headings(lesson):
+    made = lesson(LESSON + BY_HAND.replace("**Write", "```bash\n# not a heading\n```\n\n**Write"))
+    assert lint(made) == []
+    assert made.exercises[-1].title == "Reflection"
+
+
+@pytest.mark.real
+def test_learners_get_the_question_and_neither_its_answer_nor_the_rubric(lesson, tmp_path):
+    lesson(LESSON + ASKED + BY_QUIZ + BY_HAND)
+    build.build(tmp_path / "built", tmp_path)
+    made = json.loads((tmp_path / "built/notebooks/00_a_lesson.ipynb").read_text())
+    sources = {c["id"]: "".join(c["source"]) for c in made["cells"]}
+    assert sources["answer-quiz-layers"] == '# How many `layers` has the model?\nlab.quiz("layers")'
+    assert sources["exercises-reflection"] == "**Write in place of the line below.**\n\nYOUR ANSWER HERE"
+    assert "Thirty" not in json.dumps(made) and "nobody else" not in json.dumps(made)
+    assert json.loads((tmp_path / "built/grading/quiz_key.json").read_text()) == {"layers": ["many"]}
+    asked = json.loads((tmp_path / "built/labkit/quiz/bank.json").read_text())["questions"]
+    assert [(q["id"], q["number"], q["lesson"], q["heading"]) for q in asked] == [("layers", 1, "00_a_lesson", "A question")]
+    lessons = json.loads((tmp_path / "built/labkit/course.json").read_text())["lessons"]
+    assert lessons[0]["questions"] == ["layers"]
+    assert lessons[0]["exercises"][-1] == {"grade_id": "exercises-reflection", "title": "Reflection", "points": 2.0, "manual": True}
+
+
 def test_the_committed_notebooks_are_what_the_lessons_build(tmp_path):
     built = build.build(tmp_path)
     again = tmp_path / "again"
@@ -154,7 +288,7 @@ def test_drift_names_the_file_and_the_command(monkeypatch, tmp_path):
 def code_cells(folder: Path):
     for path in sorted(folder.glob("*.ipynb")):
         for cell in json.loads(path.read_text())["cells"]:
-            if cell["cell_type"] == "code":
+            if cell["cell_type"] == "code" or "nbgrader" in cell["metadata"]:
                 yield path, "".join(cell["source"])
 
 
@@ -183,9 +317,10 @@ def test_every_exercise_has_a_visible_and_a_hidden_check_with_a_line_for_the_lea
     checks = load_checks()
     for lesson in course()["lessons"]:
         for exercise in lesson["exercises"]:
-            assert visible_check(exercise["grade_id"]).__doc__
-            assert learner_line(checks[exercise["grade_id"]])
-    listed = {e["grade_id"] for lesson in course()["lessons"] for e in lesson["exercises"]}
+            if not exercise.get("manual"):
+                assert visible_check(exercise["grade_id"]).__doc__
+                assert learner_line(checks[exercise["grade_id"]])
+    listed = {e["grade_id"] for lesson in course()["lessons"] for e in lesson["exercises"] if not e.get("manual")}
     assert set(checks) == listed, "a check without an exercise, or the other way round"
 
 

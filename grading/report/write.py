@@ -1,0 +1,103 @@
+"""Write the reports: read the gradebook one learner at a time, write that learner's page, add to the class, and at last the class page."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from nbgrader.coursedir import CourseDirectory
+from sqlalchemy import Connection, create_engine
+from traitlets.config import Config, PyFileConfigLoader
+
+from grading.report.book import Entry, absent, assignments, entries, graded_cells
+from grading.report.classroom import Classroom, Repaired
+from grading.report.machine_time import seconds_by_prefix
+from grading.report.marks import LearnerReport, learner_report
+from grading.report.pages import class_page, learner_page
+from grading.report.plan import Lesson, plan
+from grading.report.told import repairs_in, told_in
+
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # what a learner may be called, as in labkit.learner
+_TAKEN = {"index.html"}
+
+
+class NoReport(Exception):
+    """There is nothing to report on. The text is written for the instructor."""
+
+
+def write_reports(course: Path, assignment: str, to: Path) -> Path:
+    """Write `to`/index.html, and per learner index.html and grades.json, and return the first. Older ones are written over.
+
+    `course` is the folder of the gradebook, and of nbgrader_config.py where there is one. Raises NoReport.
+    """
+    folders = _course_directory(course)
+    with _opened(folders, assignment) as book:
+        lessons = plan(graded_cells(book, assignment))
+        room = Classroom(lessons)
+        for entry in entries(book, assignment):
+            report, repairs = _looked_up(lessons, entry, folders, assignment)
+            room.add(report, _write_learner(to, assignment, report), repairs)
+        missing = absent(book, assignment)
+    return _write(to / "index.html", class_page(assignment, room, missing))
+
+
+def folder_of(learner: str) -> str:
+    """Return the name of a learner's folder: their own where a file can be called that, else one made from a hash."""
+    usable = _FOLDER.fullmatch(learner) and learner.lower() not in _TAKEN
+    return learner if usable else f"learner-{hashlib.sha256(learner.encode('utf-8', 'replace')).hexdigest()[:12]}"
+
+
+def _course_directory(course: Path) -> CourseDirectory:
+    """Return nbgrader's course directory as its own commands see it from `course`."""
+    config = Config()
+    if (course / "nbgrader_config.py").is_file():
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+    if "root" not in config.CourseDirectory:
+        config.CourseDirectory.root = str(course.resolve())
+    return CourseDirectory(config=config)
+
+
+@contextmanager
+def _opened(folders: CourseDirectory, assignment: str) -> Iterator[Connection]:
+    """Connect to the gradebook. Not by nbgrader's Gradebook: that one adds tables and a course to what it opens."""
+    path = folders.db_url.removeprefix("sqlite:///")
+    if path != folders.db_url and not Path(path).is_file():  # SQLite would make a new, empty one
+        raise NoReport(f"{path}: not there. Expected nbgrader's gradebook. Run `nbgrader autograde {assignment}` first.")
+    engine = create_engine(folders.db_url)
+    try:
+        with engine.connect() as book:
+            _refuse_unknown(assignment, assignments(book))
+            yield book
+    finally:
+        engine.dispose()
+
+
+def _refuse_unknown(assignment: str, known: Sequence[str]) -> None:
+    if assignment not in known:
+        raise NoReport(f"The gradebook has no assignment {assignment!r}. It has: {', '.join(known) or 'none'}.")
+
+
+def _looked_up(lessons: Sequence[Lesson], entry: Entry, folders: CourseDirectory, assignment: str) -> tuple[LearnerReport, list[Repaired]]:
+    """Read what belongs to a learner outside the gradebook: verdicts and repairs in autograded/, times in submitted/."""
+    graded = Path(folders.format_path(folders.autograded_directory, entry.learner, assignment))
+    evidence = Path(folders.format_path(folders.submitted_directory, entry.learner, assignment), "evidence")
+    told = {lesson.name: told_in(graded, lesson.name) for lesson in lessons}
+    repairs = [Repaired(entry.learner, lesson.name, tuple(found)) for lesson in lessons if (found := repairs_in(graded, lesson.name))]
+    return learner_report(lessons, entry, told, seconds_by_prefix(evidence, entry.learner)), repairs
+
+
+def _write_learner(to: Path, assignment: str, report: LearnerReport) -> str:
+    """Write what one learner gets, and return the name of the folder."""
+    folder = folder_of(report.learner)
+    _write(to / folder / "index.html", learner_page(assignment, report))
+    grades = {"learner": report.learner, "assignment": assignment, "exercises": report.grades()}
+    _write(to / folder / "grades.json", json.dumps(grades, indent=1) + "\n")
+    return folder
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
