@@ -40,18 +40,18 @@ def draw_sweep(found: Sequence[Point], wanted: Mapping[str, Any], other: Mapping
         axes.grid(alpha=0.4)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
         if top:
-            _mark(axes, top, 0.03 if axes is left else 0.72)  # where no line passes
+            _mark(axes, top, *((0.03, "bottom") if axes is left else (0.97, "top")))  # where no line passes
     left.set_ylim(top=left.get_ylim()[1] * (10 if other else 4))  # room for the legend
     right.set_ylim(top=right.get_ylim()[1] * 2)
     return figure
 
 
-def _mark(axes: Any, top: int, height: float) -> None:
+def _mark(axes: Any, top: int, height: float, edge: str) -> None:
     axes.axvline(top, color="0.45", linestyle=(0, (1, 2)), linewidth=1.2)
     note = axes.annotate(
         f"max_num_seqs = {top}", (top, height), xycoords=("data", "axes fraction"), xytext=(4, 0), textcoords="offset points"
     )
-    note.set(fontsize=plots.SMALL, rotation=90, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1}, zorder=1)
+    note.set(fontsize=plots.SMALL, rotation=90, va=edge, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1}, zorder=1)
 
 
 def _throughput(axes: Any, found: Sequence[Point], other: Mapping[str, Any] | None) -> None:

@@ -63,7 +63,7 @@ def configure(tree: Path, folder: Path, lane: Lane) -> list[str]:
     """Return the command that configures vLLM's CMake in `folder`. Raises LearnerMessage without a compiler, OSError on a full disk."""
     check_compiler()
     hook = write_hook(folder / "labkit" / "hook.cmake", tree, lane)
-    settings = [*cmake_settings("Release", lane), f"-DCMAKE_PROJECT_vllm_extensions_INCLUDE={hook}"]
+    settings = [*cmake_settings("Release", lane), "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", f"-DCMAKE_PROJECT_vllm_extensions_INCLUDE={hook}"]
     return ["cmake", "-G", "Ninja", "-S", str(tree), "-B", str(folder), *settings]
 
 

@@ -44,7 +44,7 @@ def page() -> Iterator[Page]:
         pytest.skip(NO_BROWSER)
     with open_browser(program) as browser:
         context = browser.new_context(viewport=WINDOW)
-        context.tracing.start(screenshots=True, snapshots=True)
+        context.tracing.start(screenshots=True)  # without snapshots of the page, which double the time
         yield context.new_page()
         context.close()
 

@@ -34,6 +34,7 @@ class Desk:
         self.page, self.server, self.test = page, server, ""
         self.problems: list[str] = []
         page.set_default_timeout(SLOW)
+        expect.set_options(timeout=SLOW)
         page.on("console", self._said)
         page.on("pageerror", lambda error: self._note(f"uncaught: {error}"))
         page.context.route(

@@ -96,6 +96,9 @@ def test_plots_are_readable_on_light_and_dark_pages(lesson):
     for number, name in ((EXPLORER, "explorer"), (GPU_STEP, "gpu"), (WAIT, "wait")):
         picture = lesson.output(number).locator("img.labkit-plot")
         assert lightness(lesson, lesson.shot(f"{name}-light", picture)) > 200
+        assert picture.evaluate("p => p.getBoundingClientRect().right <= p.closest('.jp-OutputArea').getBoundingClientRect().right"), (
+            "cut off"
+        )
     assert findings(lesson.page) == []
     with lesson.dark():
         for number, name in ((EXPLORER, "explorer"), (GPU_STEP, "gpu"), (WAIT, "wait")):
