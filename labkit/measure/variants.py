@@ -136,9 +136,9 @@ def edge(output: str, inputs: Sequence[str], command: Sequence[str], *, then: st
 
 def _renamed(place: Place) -> list[str]:
     """One name for each folder on every machine: no path of the learner's in a library."""
-    environment = wheel_folder(place.lane).parents[3]
+    packages = wheel_folder(place.lane).parent
     pairs = [
-        (environment, "/environment"),
+        (packages, "/site-packages"),
         (place.configured, "/configured"),
         (place.folder, "/build"),
         (place.tree, f"/{place.tree.name}"),
