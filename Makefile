@@ -3,7 +3,7 @@ PYTHON ?= python3# the Python that the set-up starts from; everything after it u
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup course test lab notebooks bundle check clean grader
+.PHONY: help setup course test lab formgrader notebooks bundle check clean grader
 
 help: ## list these targets
 	@echo "Day 2: build vLLM, stop inside it, see where the time goes. Targets:"
@@ -28,6 +28,10 @@ lab: setup ## open the lessons in JupyterLab
 	@ls notebooks/*.ipynb >/dev/null 2>&1 || $(MAKE) --no-print-directory notebooks
 	@echo "lab: JupyterLab on notebooks/; Ctrl-C here ends it"
 	@$(VENV_PYTHON) -m jupyterlab --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
+
+formgrader: setup ## open nbgrader's formgrader: JupyterLab on this folder, menu Nbgrader
+	@echo "formgrader: menu Nbgrader > Formgrader; Ctrl-C here ends it"
+	@$(VENV_PYTHON) -m jupyterlab --notebook-dir . $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 notebooks: setup ## build source/, release/ and notebooks/ from lessons/
 	@echo "notebooks: lessons/ -> source/ -> release/ -> notebooks/"

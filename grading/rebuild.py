@@ -80,7 +80,8 @@ def _differences(rebuilt: NotebookNode, theirs: list[dict[str, Any]]) -> list[st
     """Say where the submitted notebook had something that an untouched one has not."""
     counts = Counter(str(marks_of(cell).get("grade_id")) for cell in theirs)
     by_id = {str(marks_of(cell).get("grade_id")): cell for cell in reversed(theirs)}
-    found = [f"{_tags(cell)}: dropped from a cell" for cell in theirs if _tags(cell)]
+    released = {_tags(cell) for cell in rebuilt.cells}
+    found = [f"{_tags(cell)}: dropped from a cell" for cell in theirs if _tags(cell) not in released | {""}]
     for ours in rebuilt.cells:
         grade_id = marks_of(ours).get("grade_id")
         if grade_id is not None and counts[grade_id]:

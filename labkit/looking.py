@@ -37,7 +37,9 @@ class Looking:
         self._journal.note("check", grade_id)
         show.check(grade_id, rows)
         if os.environ.get("NBGRADER_EXECUTION") == "validate" and not all(row.ok for row in rows):
-            raise LearnerMessage(f"{grade_id} is not right yet.", "See the table above.")  # else nbgrader's Validate would say Success
+            raise LearnerMessage(
+                f"{grade_id} is not right yet.", "Run its check cell: the table there says what is missing."
+            )  # else nbgrader's Validate would say Success
 
     def quiz(self, question_id: str, answer: Any = ...) -> None:
         """Ask a question of the quiz; an `answer` is taken without the controls: a letter, the beginning of an option, a number, a list."""

@@ -17,8 +17,9 @@ WORDS = {  # a sign and a word: no state is told by colour
     "for a person to read": "… for a person to read",
 }
 BAR = 20  # characters
-LESSONS = ("lesson", "done", "checked", "graded", "points", "questions", "minutes", "after it you can")
+LESSONS = ("lesson", "done", "checked", "graded", "points", "questions", "minutes")
 EXERCISES = ("state", "lesson", "exercise", "points", "seen, and what to do next")
+AIMS = ("lesson", "after it you can")
 LEGEND = (
     "done: recorded. checked: all that the check looks at is in order; it counts in full here, but the grader also compares answers. "
     "graded: points are known, also of what a person reads. Minutes: yours (planned), without breaks of ten minutes and more."
@@ -52,13 +53,14 @@ def print_progress(found: Overview) -> None:
     """Print the progress to a terminal."""
     show.text("\n".join(_headlines(found)))
     show.table(*_lessons(found))
+    show.table(*_aims(found))
     show.table(*_exercises(found, "all"))
     show.text(f"{LEGEND}\n{next_step(found)}")
 
 
 def as_text(found: Overview, which: Filter = "all", lesson: str = "") -> str:
     """Return the progress as text."""
-    tables = (show.as_text(*_lessons(found)), show.as_text(*_exercises(found, which, lesson)))
+    tables = (show.as_text(*_lessons(found)), show.as_text(*_aims(found)), show.as_text(*_exercises(found, which, lesson)))
     return "\n\n".join(("\n".join(_headlines(found)), *tables, f"{LEGEND}\n{next_step(found)}"))
 
 
@@ -100,13 +102,14 @@ def _headlines(found: Overview) -> list[str]:
 
 
 def _bar(value: float, total: float) -> str:
-    filled = int(BAR * value / total) if total else 0
+    filled = max(int(BAR * value / total), value > 0) if total else 0  # a first point shows
     return f"[{'#' * filled}{'-' * (BAR - filled)}]"
 
 
 def _summary_html(found: Overview) -> str:
     lines = "".join(f"<p>{_line_html(line)}</p>" for line in _headlines(found))
-    return f"{lines}<p><b>{html.escape(next_step(found))}</b></p>{show.as_html(*_lessons(found))}<p>{html.escape(LEGEND)}</p>"
+    aims = f"<details><summary>What each lesson is for</summary>{show.as_html(*_aims(found))}</details>"
+    return f"{lines}<p><b>{html.escape(next_step(found))}</b></p>{show.as_html(*_lessons(found))}{aims}<p>{html.escape(LEGEND)}</p>"
 
 
 def _line_html(line: str) -> str:
@@ -122,6 +125,10 @@ def _lessons(found: Overview) -> tuple[str, Sequence[str], list[tuple[str, ...]]
     return "Lessons", LESSONS, [_lesson(one) for one in found.lessons]
 
 
+def _aims(found: Overview) -> tuple[str, Sequence[str], list[tuple[str, ...]]]:
+    return "What each lesson is for", AIMS, [(one.name, one.objective) for one in found.lessons]
+
+
 def _lesson(one: LessonStanding) -> tuple[str, ...]:
     states, count = [exercise.state for exercise in one.exercises], len(one.exercises)
     graded = states.count("graded")
@@ -131,14 +138,14 @@ def _lesson(one: LessonStanding) -> tuple[str, ...]:
     return (
         one.name, f"{checked + states.count('done')} of {count}", f"{checked} of {count}", f"{graded} of {count}",
         f"{sum(exercise.so_far for exercise in one.exercises):g} of {points:g}", f"{answered} of {asked}" if asked else "–",
-        f"{one.spent:.0f} ({one.planned:.0f})", one.objective,
+        f"{one.spent:.0f} ({one.planned:.0f})",
     )  # fmt: skip
 
 
 def _exercises(found: Overview, which: Filter, lesson: str = "") -> tuple[str, Sequence[str], list[tuple[str, ...]]]:
     shown = [one for one in found.exercises if which == "all" or (one.open if which == "open ones" else one.lesson == lesson)]
-    title = {"all": "All exercises", "this lesson": f"Exercises of {lesson}", "open ones": "Exercises with something left to do"}[which]
-    return f"{title}: {len(shown)}", EXERCISES, [_exercise(one) for one in shown]
+    of = {"all": "of the course", "this lesson": f"of {lesson}", "open ones": "with something left to do"}[which]
+    return f"{len(shown)} exercises {of}", EXERCISES, [_exercise(one) for one in shown]
 
 
 def _exercise(one: Standing) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def run_course(lane: Lane, asked: int = 0) -> int:
     shutil.copytree(BUILT / "source", GRADE / "source")
     released = nbgrader("generate_assignment")  # it needs no run, so it goes on beside the first notebooks
     at_once = places(lane.name, asked)
-    step(3, f"run the solved notebooks, {at_once} at a time; those that measure run alone" if at_once > 1 else "run the solved notebooks")
+    step(3, f"run the solved notebooks, {at_once} at a time" if at_once > 1 else "run the solved notebooks")
     executed = run_notebooks(lane.name, at_once)
     step(4, "hand in and grade: the reference submission of this run, and an empty one")
     console.print(wait_for(released))

@@ -186,7 +186,9 @@ class BuildTypes:
             tokens, where = recorded["tokens"], f"recorded on {recorded['gpu']}"
             times = recorded["samples"][str(tokens)]
         else:
-            show.text("Kernel times need a GPU; none is recorded yet.")
+            show.text(
+                "Times of this kernel need a GPU; none are recorded for it yet. Registers and stack above say the same in another way."
+            )
             return
         spreads = {name: spread(samples) for name, samples in times.items()}
         rows = [(name, variants.DEVICE[name] or "–", *call_row(name, one, spreads["Release"])[1:]) for name, one in spreads.items()]

@@ -77,7 +77,7 @@ class Profiling:
                 older.unlink()
             return torch_profiler.read(self._there(traces[-1] if traces else folder / "rank0.pt.trace.json.gz"))
         except BadTrace as bad:
-            raise LearnerMessage(str(bad), "Did the run above end well? Its log is in work/05_nsight_systems/logs.") from None
+            raise LearnerMessage(str(bad), f"Did the run above end well? Its log is in work/{self.lab.lesson}/logs.") from None
 
     def keep(self, record_id: str, trace: Trace, *, run: Run, facts: Mapping[str, JsonValue]) -> None:
         """Record an extract of a trace: its steps, and no more than the steps. Without ranges of the learner's own it holds no events."""

@@ -93,6 +93,10 @@ def test_another_learners_evidence_earns_nothing(handed, grade_id):
             "debuggers-illegal_access",
             "debuggers-hang",
             "debuggers-vscode",
+            "exercises-build_types",
+            "exercises-markers",
+            "exercises-memory",
+            "exercises-measure_batches",
         )
     ],
 )
@@ -124,6 +128,11 @@ ABOUT = {
     "inference-steps-answer": "inference-steps",
     "inference-process-answer": "inference-processes",
     "profile-step-answer": "profile-trace",
+    "exercises-build_types-answer": "exercises-speed",
+    "exercises-device_code-answer": "exercises-device",
+    "exercises-markers-answer": "exercises-markers-trace",
+    **{f"exercises-{answer}-answer": "exercises-memory-two" for answer in ("kv_bytes", "memory")},
+    "exercises-knee-answer": "exercises-sweep",
 }
 
 WRONG_ANSWERS = [
@@ -207,6 +216,16 @@ WRONG_ANSWERS = [
     ("inference-tokens_per_step", "inference-steps-answer", {"steps": 16}, "Requests share a step"),
     ("inference-tokens_per_step", "inference-steps-answer", {"first": 20}, "both prompts"),
     ("inference-tokens_per_step", "inference-steps-answer", {"longer": 28}, "ever fed back"),
+    ("exercises-build_types", "exercises-build_types-answer", {"ratio": 1 / 30}, "@"),
+    ("exercises-build_types", "exercises-build_types-answer", {"fall": 90.0}, "@"),
+    ("exercises-device_code", "exercises-device_code-answer", {"same_code": ["-O3 -G"]}, "@"),
+    ("exercises-device_code", "exercises-device_code-answer", {"lines": "-O3 -G"}, "@"),
+    ("exercises-markers", "exercises-markers-answer", {"in_the_script": "all"}, "@"),
+    ("exercises-kv_bytes", "exercises-kv_bytes-answer", {"predicted": 23040}, "@"),
+    ("exercises-memory", "exercises-memory-answer", {"weights_gib": 0.538}, "@"),
+    ("exercises-memory", "exercises-memory-answer", {"grew": "pool"}, "@"),
+    ("exercises-knee", "exercises-knee-answer", {"knee": 1}, "@"),
+    ("exercises-knee", "exercises-knee-answer", {"growth": 0.5}, "@"),
 ]  # fmt: skip
 
 

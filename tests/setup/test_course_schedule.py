@@ -45,18 +45,9 @@ def test_one_at_a_time_is_in_order() -> None:
     assert order == LESSONS
 
 
-@pytest.mark.parametrize("running", [["03_debuggers"], ["05_nsight_systems"]])
-def test_those_that_measure_start_alone(running: list[str]) -> None:
-    assert started(["06_exercises"], running, at_once=8) is None
-
-
-def test_nothing_starts_beside_one_that_measures() -> None:
-    assert started(["04_first_inference"], ["05_nsight_systems"]) is None
-
-
-def test_those_that_measure_come_after_the_others() -> None:
-    assert started(["04_first_inference", "05_nsight_systems"], []) == "04_first_inference"
-    assert started(["05_nsight_systems", "06_exercises"], []) == "05_nsight_systems"
+def test_the_one_that_measures_waits_until_no_other_one_does() -> None:
+    assert started(["03_debuggers", "06_exercises"], ["02_source_build"]) is None
+    assert started(["06_exercises"], ["03_debuggers"]) == "06_exercises"
 
 
 def test_the_cuda_lane_has_one_place_because_it_has_one_gpu() -> None:
