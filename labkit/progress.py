@@ -98,6 +98,7 @@ def survey(evidence: Evidence, grades: Grades | None = None, kept: Path | None =
 
 def _standing(lesson: str, exercise: Mapping[str, Any], found: Mapping[str, Outcome], graded: tuple[float, float] | None) -> Standing:
     outcome = found.get(exercise["grade_id"])  # none for what a person reads
+    graded = graded if graded and graded[1] == exercise["points"] else None  # another maximum is another course
     state: State = (
         "graded" if graded else "for a person to read" if outcome is None else "not started" if not outcome.begun
         else "done" if outcome.wrong else "checked"

@@ -94,7 +94,7 @@ def _headlines(found: Overview) -> list[str]:
     total = sum(one.points for one in exercises)
     good = sum(one.so_far for one in exercises)
     graded = [one for one in exercises if one.earned is not None]
-    lines = [f"Progress: {_bar(good, total)} {good:g} of {total:g} points so far"]
+    lines = [f"Progress: {_bar(good, total)} up to {good:g} of {total:g} points"]
     if graded:
         earned, of = sum(one.earned or 0 for one in graded), sum(one.points for one in graded)
         lines.append(f"Graded:   {_bar(earned, of)} {earned:g} of {of:g} points, in {len(graded)} of {len(exercises)} exercises")

@@ -59,7 +59,8 @@ class Speed:
     @property
     def expected(self) -> float:
         """By how many percent tokens per second should fall with Debug."""
-        return 100 * self.more / (self.step + self.more)
+        longer = self.step + self.more  # 0 or less only in a record that no engine made
+        return 100 * self.more / longer if longer > 0 else 100.0
 
     def throughput(self, build: str) -> Spread:
         """Tokens per second of the engine with a build."""

@@ -30,6 +30,9 @@ def draw_sweep(found: Sequence[Point], wanted: Mapping[str, Any], other: Mapping
     figure = plots.figure(9.4, 4.2)
     left, right = figure.subplots(1, 2)
     top = wanted.get("options", {}).get("max_num_seqs", 0)
+    for axes in (left, right):
+        if top:
+            axes.axvline(top, color="0.45", linestyle=(0, (1, 2)), linewidth=1.2, label=f"max_num_seqs = {top}")
     _throughput(left, found, other)
     _latency(right, found)
     ticks = sorted({p.size for p in found} | {row[0] for row in (other or {}).get("points", []) if row[0] > found[-1].size})
@@ -39,19 +42,9 @@ def draw_sweep(found: Sequence[Point], wanted: Mapping[str, Any], other: Mapping
         axes.minorticks_off()
         axes.grid(alpha=0.4)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
-        if top:
-            _mark(axes, top, *((0.03, "bottom") if axes is left else (0.97, "top")))  # where no line passes
-    left.set_ylim(top=left.get_ylim()[1] * (10 if other else 4))  # room for the legend
-    right.set_ylim(top=right.get_ylim()[1] * 2)
+    left.set_ylim(top=left.get_ylim()[1] * (30 if other else 6))  # room for the legend
+    right.set_ylim(top=right.get_ylim()[1] * 3)
     return figure
-
-
-def _mark(axes: Any, top: int, height: float, edge: str) -> None:
-    axes.axvline(top, color="0.45", linestyle=(0, (1, 2)), linewidth=1.2)
-    note = axes.annotate(
-        f"max_num_seqs = {top}", (top, height), xycoords=("data", "axes fraction"), xytext=(4, 0), textcoords="offset points"
-    )
-    note.set(fontsize=plots.SMALL, rotation=90, va=edge, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1}, zorder=1)
 
 
 def _throughput(axes: Any, found: Sequence[Point], other: Mapping[str, Any] | None) -> None:

@@ -30,6 +30,12 @@ def test_nothing_that_grades_or_solves_is_in_it(edition):
             assert "BEGIN HIDDEN" not in text
 
 
+def test_all_that_lessons_read_is_in_it(edition):
+    """Recordings, CMake files and the like: without them lessons 02 to 06 stop."""
+    listed = subprocess.run(["git", "ls-files", "labkit"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert [name for name in listed if not (edition / name).is_file()] == []
+
+
 def test_two_bundles_are_the_same_bytes(tmp_path):
     bundle(tmp_path / "a.zip")
     bundle(tmp_path / "b.zip")

@@ -1,5 +1,6 @@
 """The notebooks a learner gets, run from top to bottom before anything is solved, and graded on a machine with no torch."""
 
+import functools
 import json
 import shutil
 import subprocess
@@ -9,7 +10,9 @@ import papermill
 import pytest
 
 from labkit.checks.build import provider
+from labkit.lane import detect_lane
 from tests.lessons.conftest import ROOT
+from tools.schedule import places, run_all
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]  # all lessons unsolved: 407 s on two busy cores
 
@@ -34,11 +37,22 @@ def the_overlay_was_under_the_engine(evidence):
     assert who["without"].startswith(("_C", "torch_bindings.cpp")), who
 
 
+def execute(folder, name):
+    path, given = ROOT / "notebooks" / f"{name}.ipynb", {"LEARNER": "reference"}
+    papermill.execute_notebook(path, folder / path.name, cwd=folder, parameters=given, progress_bar=False, execution_timeout=600)
+
+
+def execute_all(folder):
+    """Run the notebooks as `make course` does, side by side where that is possible."""
+    names = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    run_all(
+        names, functools.partial(execute, folder), recorded=lambda record: (folder / "evidence" / f"{record}.json").is_file(),
+        at_once=places(detect_lane("auto").name), begins=print, ended=lambda _: None, beat=print,
+    )  # fmt: skip
+
+
 def test_unsolved_notebooks_run_to_the_end_and_earn_nothing(tmp_path):
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        papermill.execute_notebook(
-            path, tmp_path / path.name, cwd=tmp_path, parameters={"LEARNER": "reference"}, progress_bar=False, execution_timeout=600
-        )
+    execute_all(tmp_path)
     assert list((tmp_path / "evidence").glob("*.json")), "the demonstrations leave evidence"
     the_overlay_was_under_the_engine(tmp_path / "evidence")
     result = graded(tmp_path)
