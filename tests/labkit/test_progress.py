@@ -61,7 +61,7 @@ def test_it_is_graded_when_the_points_came_back(lab, tmp_path):
     )
     found = overview(tmp_path, "ada", "cpu")
     assert [(one.state, one.earned) for one in found.exercises] == [("graded", 1), ("not started", None), ("graded", 2)]
-    assert "3 of 7 points so far" in as_text(found)
+    assert "up to 3 of 7 points" in as_text(found)
     assert "3 of 4 points, in 2 of 3 exercises" in as_text(found)
 
 
@@ -94,6 +94,11 @@ def test_points_that_cannot_be_are_left_out(lab, tmp_path, entry):
     assert returned_grades(tmp_path, "ada").points == {}
 
 
+def test_points_of_another_maximum_are_not_this_courses(lab, tmp_path):
+    give_back(tmp_path, {"learner": "ada", "exercises": {"start-what_is_graded": {"points": 900, "max": 1000}}})
+    assert "graded" not in states(tmp_path).values()
+
+
 def test_questions_count_when_an_answer_is_on_disk_and_minutes_come_from_the_journal(lab, tmp_path, monkeypatch):
     lab.answer("quiz-two", {"a"})
     clock = time.time()
@@ -112,7 +117,11 @@ def test_the_next_step_is_the_first_exercise_that_is_not_right_and_why(lab, tmp_
 
 def test_when_nothing_is_left_the_next_step_is_to_hand_in(lab, tmp_path):
     give_back(
-        tmp_path, {"learner": "ada", "exercises": {e: {"points": 2, "max": 2} for e in ("start-what_is_graded", "start-read_an_exit_code")}}
+        tmp_path,
+        {
+            "learner": "ada",
+            "exercises": {e: {"points": p, "max": p} for e, p in (("start-what_is_graded", 2), ("start-read_an_exit_code", 3))},
+        },
     )
     assert "labkit submit" in next_step(overview(tmp_path, "ada", "cpu"))
 
@@ -121,7 +130,7 @@ def test_the_text_says_all_and_the_html_says_the_same_escaped(lab, tmp_path):
     lab.answer("start-grading-quiz", "<script>")
     found = overview(tmp_path, "ada", "cpu")
     text, page = as_text(found), as_html(found)
-    for words in ("0 of 7 points so far", "✗ done, not right yet", "… for a person to read", "Look back", "0 (15)"):
+    for words in ("up to 0 of 7 points", "✗ done, not right yet", "… for a person to read", "Look back", "0 (15)"):
         assert words in text
         assert words in page
     assert "read &lt;the&gt; doctor" in page
@@ -157,7 +166,7 @@ def test_a_page_is_written_for_others(lab, tmp_path):
 def test_the_command_line_prints_it_and_writes_the_page(lab, tmp_path):
     done = CliRunner().invoke(cli.app, ["progress", "--notebooks", str(tmp_path)])
     assert done.exit_code == 0
-    assert "points so far" in done.stdout
+    assert "up to" in done.stdout
     written = CliRunner().invoke(cli.app, ["progress", "--notebooks", str(tmp_path), "--html", str(tmp_path / "p.html")])
     assert (written.exit_code, (tmp_path / "p.html").is_file()) == (0, True)
 

@@ -11,7 +11,7 @@ import pytest
 from tools import lock
 
 MAKEFILE = lock.ROOT / "Makefile"
-TARGETS = {"help", "setup", "course", "test", "lab", "notebooks", "bundle", "check", "clean", "grader"}
+TARGETS = {"help", "setup", "course", "test", "lab", "formgrader", "notebooks", "bundle", "check", "clean", "grader"}
 
 
 def _make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
