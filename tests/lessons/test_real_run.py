@@ -9,6 +9,7 @@ import sys
 import papermill
 import pytest
 
+from grading.catalogue import load_catalogue
 from labkit.checks.build import provider
 from labkit.lane import detect_lane
 from tests.lessons.conftest import ROOT
@@ -95,4 +96,5 @@ def test_a_machine_without_torch_and_vllm_grades(grader, tmp_path):
     assert export.returncode == 0, export.stderr[-2000:]
     row = (tmp_path / "grades.csv").read_text().splitlines()
     score = dict(zip(row[0].split(","), row[1].split(","), strict=True))
-    assert float(score["score"]) == float(score["max_score"]) == result["max_points"]
+    by_hand = sum(exercise.points for _, exercise in load_catalogue().exercises() if exercise.manual)  # they wait for a person
+    assert float(score["score"]) == float(score["max_score"]) - by_hand == result["max_points"]
