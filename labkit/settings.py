@@ -41,8 +41,8 @@ def settle_environment() -> None:
         "VLLM_CONFIG_ROOT": str(cache() / "vllm-config"),
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM's own default on a CPU is 92 % of the memory
-        # A thread that waits for work sleeps instead of spinning. When another program wants the cores, an engine on a CPU is otherwise some
-        # 15 times slower (bench/RESULTS.md): a browser is enough.
+        # A thread that waits for work sleeps instead of spinning. When another program wants the cores, an engine on a CPU was seen
+        # to be some 15 times slower without it (bench/RESULTS.md).
         "OMP_WAIT_POLICY": "PASSIVE",
         "TORCHINDUCTOR_CACHE_DIR": str(cache() / "inductor"),
         "MPLCONFIGDIR": str(cache() / "matplotlib"),

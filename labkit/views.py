@@ -21,15 +21,15 @@ def plot_phases(phases: Mapping[str, float]) -> None:
     axes = figure.subplots()
     axes.plot(seconds, names, linestyle="none", marker="D", markersize=8, color=plots.BLUE)
     for name, value in phases.items():
-        axes.annotate(_duration(value), (value, name), xytext=(9, 0), textcoords="offset points", va="center")
+        axes.annotate(duration(value), (value, name), xytext=(9, 0), textcoords="offset points", va="center")
     axes.set(xscale="log", xlabel="time (logarithmic axis)", xlim=(min(seconds) / 3, max(seconds) * 6), ylim=(len(names) - 0.5, -0.5))
-    axes.xaxis.set_major_formatter(lambda value, _: _duration(value))
+    axes.xaxis.set_major_formatter(lambda value, _: duration(value))
     axes.grid(axis="x", alpha=0.4)
-    rows = [(name, _duration(s), f"{s / total:.1%}") for name, s in phases.items()]
+    rows = [(name, duration(s), f"{s / total:.1%}") for name, s in phases.items()]
     longest = max(phases, key=lambda name: phases[name])
     share = f"{phases[longest] / total:.0%} of the whole"
     show_figure(
-        figure, f"Time of {len(names)} phases on a logarithmic axis. The longest is {longest} with {_duration(phases[longest])}, {share}."
+        figure, f"Time of {len(names)} phases on a logarithmic axis. The longest is {longest} with {duration(phases[longest])}, {share}."
     )
     show.table("Seconds per phase", ("phase", "time", "share"), rows)
 
@@ -68,7 +68,7 @@ def show_call_path(spied: Mapping[str, Any], lane: LaneName) -> None:
     show.table(title, ("function", "what happens there", "where it was"), rows)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Seconds as text with three significant digits, in the unit that reads best."""
     return f"{seconds:.{DIGITS}g} s" if seconds >= 1 else f"{seconds * 1000:.{DIGITS}g} ms"
 

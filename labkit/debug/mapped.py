@@ -7,14 +7,18 @@ from labkit.inspect_elf import inspect
 from labkit.messages import LearnerMessage
 
 
-def libraries_of(pid: int) -> list[str]:
-    """Return the paths of vLLM's libraries and of overlays that a process has mapped, [] for a process that is gone."""
+def mapped(pid: int | str) -> list[str]:
+    """Return the paths of the libraries that a process ("self" for this one) has mapped, sorted; [] for a process that is gone."""
     try:
         lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
     except OSError:
         return []
-    paths = {line.split(maxsplit=5)[5] for line in lines if ".so" in line}
-    return sorted(path for path in paths if "overlay" in path or "/vllm/_" in path)
+    return sorted({line.split(maxsplit=5)[5] for line in lines if ".so" in line})
+
+
+def libraries_of(pid: int) -> list[str]:
+    """Return the paths of vLLM's libraries and of overlays that a process has mapped, [] for a process that is gone."""
+    return [path for path in mapped(pid) if "overlay" in path or "/vllm/_" in path]
 
 
 def identified(paths: Iterable[str]) -> list[list[str]]:

@@ -14,6 +14,7 @@ from labkit.lab import Lab
 from labkit.measure.batches_plot import plot_sweep
 from labkit.messages import LearnerMessage
 from labkit.profile.bound import model_bytes
+from labkit.views import duration
 
 NOISY = 0.3  # of the median: repeats that spread wider say little
 BELOW = 0.8  # of a floor: no step can be as short, if both were measured on the same quiet machine
@@ -63,7 +64,7 @@ def recorded() -> dict[str, Any]:
 def show_flawed(seen: Sequence[Mapping[str, Any]], seconds: float) -> None:
     """Show what the older script printed, beside what it did not print. `seconds` is the time of the whole run."""
     rows = [
-        (str(s["batch"]), _time(s["seconds"]), f"{s['batch'] / s['seconds']:.2f}", _lengths(s["tokens"]), _time(s["engine_s"]))
+        (str(s["batch"]), duration(s["seconds"]), f"{s['batch'] / s['seconds']:.2f}", _lengths(s["tokens"]), duration(s["engine_s"]))
         for s in seen
     ]
     show.table("The older script", ("batch", "seconds it took", "req/s, as it prints it", "tokens per answer", "engine start"), rows)
@@ -84,7 +85,7 @@ def show_sweep(lab: Lab) -> list[Point]:
     rows = [
         (
             str(p.size), f"{p.rate.median:,.0f}", f"{p.rate.low:,.0f} to {p.rate.high:,.0f}", f"{shares[p.size]:.0%}",
-            _time(p.first_token[0]), _time(p.first_token[1]), _time(p.step), _time(_warm_up(sweep, p.size)),
+            duration(p.first_token[0]), duration(p.first_token[1]), duration(p.step), duration(_warm_up(sweep, p.size)),
         )
         for p in found
     ]  # fmt: skip
@@ -125,7 +126,9 @@ def show_limits(lab: Lab) -> None:
     rows = []
     for p in found:
         memory, compute = floors(sweep, min(p.size, sweep.wanted()["options"]["max_num_seqs"]))
-        rows.append((str(p.size), _time(p.step), _time(memory), _time(compute), f"{_times(p.step, max(memory, compute))}", str(p.waited)))
+        rows.append(
+            (str(p.size), duration(p.step), duration(memory), duration(compute), f"{_times(p.step, max(memory, compute))}", str(p.waited))
+        )
     machine = sweep.machine
     title = (
         f"Your steps and their floors; measured here: {machine.bytes_per_s / 1e9:,.3g} GB/s of weights read, "
@@ -141,7 +144,7 @@ def show_recorded() -> None:
     data = recorded()
     one = data["points"][0][2]
     rows = [
-        (str(size), f"{rate:,}", f"{rate / size / one:.0%}", _time(seconds / data["output_tokens"]))
+        (str(size), f"{rate:,}", f"{rate / size / one:.0%}", duration(seconds / data["output_tokens"]))
         for size, seconds, rate in data["points"]
     ]
     peak = data["peak"]
@@ -162,8 +165,3 @@ def _times(value: float, of: float) -> str:
 def _lengths(tokens: Sequence[int]) -> str:
     low, high = min(tokens), max(tokens)
     return str(low) if low == high else f"{low} to {high}"
-
-
-def _time(seconds: float) -> str:
-    """Seconds as text with three significant digits."""
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1000:.3g} ms"

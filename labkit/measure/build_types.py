@@ -1,6 +1,5 @@
 """Part 1 of lesson 06: several builds of one function, what a call of each takes, and what of that the engine sees. The commands stay in the lesson."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from labkit.checks.exercises_build_types import (
     tokens_of,
 )
 from labkit.checks.exercises_device_code import OPTIONS, label_of
+from labkit.debug.mapped import identified
 from labkit.elf.image import Image
 from labkit.inspect_elf import inspect
 from labkit.lab import Lab
@@ -36,7 +36,6 @@ class BuildTypes:
         self.lab, self.folder = lab, lab.scratch("builds")
         self.tokens = tokens_of(lab.token, lab.lane.name)
         self.libraries = [self.folder / f"{name}.so" for name in BUILD_TYPES]
-        self._options: dict[str, str] = {}
 
     # Building
 
@@ -46,10 +45,10 @@ class BuildTypes:
         try:
             found = variants.configured(work) or self._configure(tree)
             place = variants.Place(self.folder, tree, found, self.lab.lane, self.lab.symbol)
-            self._options = variants.write_builds(place)
+            options = variants.write_builds(place)
         except OSError as error:
             raise explain_os_error(error, "preparing the builds") from None
-        rows = [(name, options, SOURCE[self.lab.lane.name]) for name, options in self._options.items()]
+        rows = [(name, own, SOURCE[self.lab.lane.name]) for name, own in options.items()]
         show.table("What differs between the builds", ("build", "options of its own", "file"), rows)
 
     def _configure(self, tree: Path) -> Path:
@@ -83,13 +82,6 @@ class BuildTypes:
         header = ("build", "-O in force", "file, kB", "machine code, kB", "machine code compared with Release")
         show.table("The builds", header, rows)
 
-    def build_facts(self) -> dict[str, Any]:
-        """Return what a record says of the builds; the rest is in the files."""
-        return {
-            "options": self._options,
-            "code_sha256": {name: hashlib.sha256(self._code(name)).hexdigest() for name in BUILDS[self.lab.lane.name]},
-        }
-
     def _code(self, name: str) -> bytes:
         return Image((self.folder / f"{name}.so").read_bytes()).content(".text")
 
@@ -101,8 +93,7 @@ class BuildTypes:
             *(f"{name}.so" for name in (*BUILDS[self.lab.lane.name], "switch")),
             *(path.name for path in wheel_folder(self.lab.lane).glob("_C*.so")),
         )
-        mapped = [[Path(path).name, inspect(Path(path)).build_id] for path in told["mapped"] if Path(path).name in names]
-        return {**told, "mapped": mapped}
+        return {**told, "mapped": identified(path for path in told["mapped"] if Path(path).name in names)}
 
     def speed(self) -> Speed:
         """Return the recorded measurements. Raises BadEvidence or LearnerMessage when they are not there."""

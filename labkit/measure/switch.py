@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from labkit.debug.mapped import mapped
+
 
 class Switch:
     """The builds of a plan, by name; see labkit.measure.build_types.BuildTypes.plan. Imports torch and vLLM's kernels.
@@ -51,13 +53,7 @@ class Switch:
 
 def wheel_library() -> str:
     """Return the path of the library of vLLM's that is loaded in this process."""
-    return next(path for path in mapped() if "/vllm/_C" in path)
-
-
-def mapped() -> list[str]:
-    """Return the paths of the libraries that are mapped into this process, sorted."""
-    lines = Path("/proc/self/maps").read_text().splitlines()
-    return sorted({line.split(maxsplit=5)[5] for line in lines if ".so" in line})
+    return next(path for path in mapped("self") if "/vllm/_C" in path)
 
 
 def inputs(tokens: int, dtype: str, lane: str) -> tuple[Any, ...]:
