@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.evidence import BadEvidence, Evidence, Missing, parse_json, read_bounded
+from labkit.settled import SettledEvidence
 
 MAX_NOTEBOOK_BYTES = 10 * 1024 * 1024
 MAX_SOURCE_CHARS = 100_000
@@ -14,14 +15,17 @@ MAX_RECORDS_LOOKED_AT = 50
 
 @dataclass(frozen=True)
 class Submission:
-    """`folder` holds the notebooks and `evidence/`; `learner` is its folder name under `submitted/`."""
+    """`folder` holds the notebooks and `evidence/`; `learner` is its folder name under `submitted/`.
+
+    The folder must not change while this object lives: what several checks read of it is read once.
+    """
 
     folder: Path
     learner: str
     evidence: Evidence = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "evidence", Evidence(self.folder / "evidence", self.learner))
+        object.__setattr__(self, "evidence", SettledEvidence(self.folder / "evidence", self.learner))
 
     def solution(self, notebook: str, grade_id: str) -> str:
         """Return the source of the learner's solution cell, the first of that id. Raises Missing or BadEvidence."""

@@ -7,7 +7,9 @@ import hashlib
 import json
 import math
 import os
+import re
 import stat
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from labkit.records import ProducedFile, Record
 MAX_RECORD_BYTES = 1 * 1024 * 1024
 MAX_FILE_BYTES = 5 * 1024 * 1024
 MAX_DEPTH = 32
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class BadEvidence(Exception):
@@ -45,11 +48,19 @@ class Evidence:
 
     def record(self, record_id: str) -> Record:
         """Return the record. Raises Missing or BadEvidence."""
+        return self.checked(record_id, self.raw(record_id))
+
+    def raw(self, record_id: str) -> bytes:
+        """Return the bytes of a record's file. Raises Missing or BadEvidence."""
+        return read_bounded(self.folder, f"{record_id}.json", MAX_RECORD_BYTES)
+
+    def checked(self, record_id: str, raw: bytes) -> Record:
+        """Return the record that the bytes of its file hold. Raises BadEvidence."""
         name = f"{record_id}.json"
-        raw = read_bounded(self.folder, name, MAX_RECORD_BYTES)
         try:
             value = parse_json(raw, name)
-            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair could not be shown in a verdict
+            if _ESCAPED_SURROGATE.search(raw):  # UTF-8 holds none, an escape may
+                json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair could not be shown in a verdict
             record = Record.model_validate(value)
         except UnicodeEncodeError:
             raise BadEvidence(
@@ -70,7 +81,7 @@ class Evidence:
 
     def digest(self, record_id: str) -> str:
         """Return the SHA-256 of a record's file, so that an answer can say which run it is about. Raises Missing or BadEvidence."""
-        return hashlib.sha256(read_bounded(self.folder, f"{record_id}.json", MAX_RECORD_BYTES)).hexdigest()
+        return hashlib.sha256(self.raw(record_id)).hexdigest()
 
     def file(self, produced: ProducedFile) -> bytes:
         """Return the bytes of a file that a record lists. Raises BadEvidence when it is not the recorded file."""
@@ -150,17 +161,22 @@ def _finite(text: str) -> float:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) != len(pairs):
+    found = dict(pairs)
+    if len(found) != len(pairs):
         raise ValueError("a key appears twice")
-    return dict(pairs)
+    return found
 
 
-def _check_depth(value: Any, depth: int = 0) -> None:
-    if depth > MAX_DEPTH:
+def _check_depth(value: Any) -> None:
+    """Level by level: only what can hold something is followed."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        inside = chain.from_iterable(holder.values() if isinstance(holder, dict) else holder for holder in level)
+        level = [held for held in inside if isinstance(held, dict | list)]
+        if not level:
+            return
+    if any(level):
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for child in children:
-        _check_depth(child, depth + 1)
 
 
 def _first_problem(error: ValidationError) -> str:

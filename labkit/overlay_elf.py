@@ -12,11 +12,13 @@ from labkit.elf.fatbin import DeviceCode, device_code
 from labkit.elf.image import NEEDED, SONAME, Image, Ranges, Symbol, Unreadable
 from labkit.elf.prologue import FRAME_WITHIN, framed_share, stores_arguments
 from labkit.evidence import BadEvidence
+from labkit.settled import once
 
 MIB = 1024 * 1024
 MAX_UNPACKED = 24 * MIB  # bytes of all sections; a torch source without optimisation has about 6 MiB
 LIMITS = {".debug_abbrev": 32 * 1024, ".debug_aranges": MIB, ".debug_line": 4 * MIB, ".symtab": 2 * MIB, ".dynsym": 2 * MIB}  # bytes
 MAX_UNITS = 8  # an overlay is one source, on the CUDA lane two
+MAX_KEPT_TEXT = 4 * MIB  # characters of all names together; the course's overlays have 0.2 million
 PROLOGUE_BYTES = 64
 FRAMED = 0.98  # share of a unit's functions; measured: all of them without optimisation, though virtual thunks would have no frame
 
@@ -51,11 +53,18 @@ class OverlayFacts:
     line_files: tuple[str, ...] = field(repr=False)  # source files that the line tables name
     device: tuple[DeviceCode, ...]
 
+    def is_small(self) -> bool:
+        """Say whether its names, nearly all that it needs memory for, are short enough together to be kept for the next check."""
+        own = (self.exports, self.needed, self.line_files)
+        parts = (*own, *(unit.functions for unit in self.units), *(code.sections for code in self.device))
+        return sum(len(name) for part in parts for name in part) <= MAX_KEPT_TEXT
+
     def unit_of(self, mangled: str) -> OverlayUnit | None:
         """Return the unit that a function's code belongs to, None for code without debug information."""
         return next((unit for unit in self.units if mangled in unit.functions), None)
 
 
+@once(keeps=OverlayFacts.is_small)
 def read_overlay(data: bytes, name: str) -> OverlayFacts:
     """Return what a shared library says of itself. Raises BadEvidence when it is no library, or larger inside than an overlay is."""
     with _explained(name):
@@ -142,8 +151,9 @@ def _explained(name: str) -> Iterator[None]:
         raise BadEvidence(f"{name}: it cannot be read as a library ({type(error).__name__}). {expected}") from None
 
 
+@once(keeps=Image.is_small)
 def _library(data: bytes) -> Image:
-    image = Image(data, MAX_UNPACKED)
+    image = Image(bytes(data), MAX_UNPACKED)  # not a KeptFile itself: it would keep the image, and the image it
     if not image.is_library:
         raise Unreadable("it is no shared library")
     for name, limit in LIMITS.items():

@@ -51,7 +51,7 @@ def kernel(submission: Submission, points: float) -> Verdict:
             row("SLOT", given["slot"], slot, "print slot_idx, in your focus."),
             row("PLACE", given["place"], list(divmod(slot, ROWS)), "The kernel's lines 343 and 344 compute both."),
             row("KEY", given["key"], keys[block], "float16: struct.unpack, or numpy's view.", ok=all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(given["key"], keys[block], strict=True))),
-            row("HEAD", given["head"], head if head < HEADS else None, "32 threads are a warp, and each warp takes one head: are there enough heads for yours?"),
+            row("HEAD", given.get("head"), head if head < HEADS else None, "32 threads are a warp, and each warp takes one head: are there enough heads for yours?"),
         ]  # fmt: skip
 
     return both(visible.kernel(evidence), hidden, points)

@@ -65,9 +65,10 @@ def gpu_step(submission: Submission, points: float) -> Verdict:
     def hidden() -> list[Row]:
         found, number, step = _my_step(submission)
         answer, listed = answer_of(evidence, "profile-gpu-answer"), costs(found.trace, [found.steps[number]])
+        told = "" if answer["kernels"] == step.kernels else neighbour("kernels", answer["kernels"], found, number, "kernels")
         return [
             *_own_is_consistent(submission),
-            row("KERNELS", answer["kernels"], step.kernels, neighbour("kernels", answer["kernels"], found, number, "kernels")),
+            row("KERNELS", answer["kernels"], step.kernels, told),
             _first("COSTS_MOST", answer["costs_most"], listed),
             row(
                 "PER_LAYER",

@@ -93,12 +93,13 @@ def _on_gpu(record: Record, mine: Profiled) -> list[Row]:
 
 def _on_cpu(record: Record, mine: Profiled) -> list[Row]:
     inside, layers = [within(mine.trace.ops, span) for span in mine.steps], layers_of(mine.facts)
-    attention = {sum(op.name == ATTENTION_OP for op in ops) for ops in inside}
+    names = [[op.name for op in ops] for ops in inside]
+    attention = {step.count(ATTENTION_OP) for step in names}
     return [
         row("lane without GPU work", record.lane, "cpu", "On the cuda lane the trace must hold GPU work."),
         _alike("operators", [len(ops) for ops in inside][1:]),
         row("attention operators in a step", sorted(attention), [layers], AGAIN),
-        *like_a_decode_step(record.command, layers, [[role(op.name) for op in ops] for ops in inside[1:]], inside[-1]),
+        *like_a_decode_step(record.command, layers, [[role(name) for name in step] for step in names[1:]], inside[-1]),
     ]
 
 

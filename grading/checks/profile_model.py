@@ -1,5 +1,6 @@
 """What a decode step of the packaged model must look like in a trace. Other models may fuse more, or less, and are not asked."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from labkit.rows import Row, row
@@ -17,7 +18,7 @@ def like_a_decode_step(command: list[str], layers: int, roles: Sequence[Sequence
     """
     if not any(PACKAGED in part for part in command):
         return []
-    products = sorted({sum(found.startswith("GEMM") for found in step) for step in roles})
+    products = sorted({sum(count for found, count in Counter(step).items() if found.startswith("GEMM")) for step in roles})
     writes = min(step.count("KV cache write") for step in roles)
     lengths = _lengths_of_the_most_frequent(last)
     return [

@@ -9,10 +9,11 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from elftools.dwarf.abbrevtable import AbbrevDecl
 from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
+from elftools.dwarf.enums import ENUM_DW_AT, ENUM_DW_FORM, ENUM_DW_TAG
 
+from labkit.elf.abbrev import Declarations, Dwarf
 from labkit.elf.image import Image, Ranges, Unreadable
 from labkit.elf.lines import LineTable, Texts, line_at, line_table
 
@@ -28,8 +29,8 @@ ARANGES_HEADER, ARANGE = struct.Struct("<IHIBB"), struct.Struct("<QQ")
 HEAD_FORMS = re.compile(r"DW_FORM_(addr.*|data\d+|udata|sdata|implicit_const|flag.*|sec_offset|str.*|line_strp|GNU_.*)")
 MAX_HEAD_ATTRIBUTES = 40
 LOCATION_LISTS, CALL_SITES = "location lists", "call sites"
-OPTIMISED_TAGS = ("DW_TAG_call_site", "DW_TAG_GNU_call_site")
-LOCATION_LIST_FORMS = ("DW_FORM_sec_offset", "DW_FORM_loclistx")
+OPTIMISED_TAGS = {ENUM_DW_TAG[name] for name in ("DW_TAG_call_site", "DW_TAG_GNU_call_site")}
+IN_A_LIST = {(ENUM_DW_AT["DW_AT_location"], ENUM_DW_FORM[form]) for form in ("DW_FORM_sec_offset", "DW_FORM_loclistx")}
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def dwarf_of(image: Image) -> DWARFInfo | None:
     for name, content in contents.items():
         given[f"debug_{name}_sec"] = DebugSectionDescriptor(io.BytesIO(content), f".debug_{name}", 0, len(content), 0)
     config = DwarfConfig(little_endian=True, machine_arch=image.machine, default_address_size=8)
-    return DWARFInfo(config=config, eh_frame_sec=None, gnu_debugaltlink_sec=None, **given)
+    return Dwarf(config=config, eh_frame_sec=None, gnu_debugaltlink_sec=None, **given)
 
 
 def heads(dwarf: DWARFInfo) -> Iterator[Head]:
@@ -132,9 +133,9 @@ def _endless(texts: bytes) -> bool:
 
 def _traces(unit: CompileUnit) -> tuple[str, ...]:
     """Name what of an optimiser's work the unit's declarations show; unlike a section they stay when one is removed."""
-    declared: list[AbbrevDecl] = list(unit.get_abbrev_table()._abbrev_map.values())
-    calls = any(declaration["tag"] in OPTIMISED_TAGS for declaration in declared)
-    moving = any(
-        name == "DW_AT_location" and form in LOCATION_LIST_FORMS for declaration in declared for name, form in declaration.iter_attr_specs()
-    )
+    table = unit.get_abbrev_table()
+    assert isinstance(table, Declarations)
+    declared = table.declared.values()
+    moving = any(not IN_A_LIST.isdisjoint(declaration.attributes) for declaration in declared)
+    calls = any(declaration.tag in OPTIMISED_TAGS for declaration in declared)
     return (*([LOCATION_LISTS] if moving else []), *([CALL_SITES] if calls else []))

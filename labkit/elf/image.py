@@ -26,6 +26,7 @@ FUNCTION, LOCAL, VISIBLE = 2, 0, (0, 3)  # st_info's type and binding; st_other:
 NEEDED, SONAME = 1, 14  # tags of .dynamic
 NOTE_HEADER = struct.Struct("<III")
 MAX_UNPACKED = 1024 * 1024 * 1024  # bytes of all sections; what reads strangers' files sets its own
+MAX_KEPT = 8 * 1024 * 1024  # bytes of all sections, unpacked; the course's own have up to 4.5 MiB
 MAX_SYMBOLS = 200_000
 MAX_TEXT = 8192  # bytes of one name; C++ templates have names of some thousand
 MAX_SECTION_NAME, MAX_LIBRARIES = 1024, 256  # bytes; names in .dynamic
@@ -87,15 +88,20 @@ class Image:
             raise Unreadable("it is cut off: its section headers lie outside")
         self.is_library = kind == 3  # ET_DYN
         self.machine = MACHINES.get(machine, f"machine {machine}")
+        self._unpacked: dict[Section, bytes] = {}
         self._all = self._sections(table, count, names)
         self.sections: dict[str, Section] = {}
         for section in self._all:
             self.sections.setdefault(section.name, section)  # of two with one name the first counts, as for gdb
         code = [i for i, section in enumerate(self._all) if section.flags & EXECUTABLE and section.kind != NO_BITS]
         self._code = Ranges([(self._all[i].address, self._all[i].size, i) for i in code])
-        together = sum(section.unpacked for section in self._all)
-        if together > max_unpacked:
-            raise Unreadable(f"its sections unpack to {together:,} bytes")
+        self.unpacked = sum(section.unpacked for section in self._all)
+        if self.unpacked > max_unpacked:
+            raise Unreadable(f"its sections unpack to {self.unpacked:,} bytes")
+
+    def is_small(self) -> bool:
+        """Say whether it may be kept, with what was unpacked of it, for the next check that reads the same library."""
+        return self.unpacked <= MAX_KEPT
 
     def content(self, name: str) -> bytes:
         """Return the unpacked bytes of a section, b"" where there is none. Raises Unreadable when they do not unpack."""
@@ -107,13 +113,11 @@ class Image:
 
     def function(self, mangled: str) -> Symbol | None:
         """Return the function of that mangled name, exported or not, None where the file does not define it. Raises Unreadable."""
-        tables = (self.functions(table) for table in (".dynsym", ".symtab"))
-        return next((symbol for symbols in tables for symbol in symbols if symbol.name == mangled), None)
+        return next((symbol for table in (".dynsym", ".symtab") for symbol in self.functions(table) if symbol.name == mangled), None)
 
     def symbol_count(self, table: str) -> int:
         """Return the number of symbols in a table, 0 where there is none."""
-        section = self.sections.get(table)
-        return section.unpacked // SYMBOL.size if section else 0
+        return self.sections[table].unpacked // SYMBOL.size if table in self.sections else 0
 
     def dynamic(self, tag: int) -> list[str]:
         """Return the names that the dynamic section gives under a tag, such as NEEDED."""
@@ -157,6 +161,13 @@ class Image:
         return Section(text_at(texts, name, MAX_SECTION_NAME), kind, flags, address, offset, here, link, unpacked)
 
     def _content(self, section: Section) -> bytes:
+        if not section.flags & COMPRESSED:
+            return self._read(section)
+        if section not in self._unpacked:  # several readers want .debug_str, and unpacking it is most of their work
+            self._unpacked[section] = self._read(section)
+        return self._unpacked[section]
+
+    def _read(self, section: Section) -> bytes:
         raw = bytes(self._data[section.offset : section.offset + section.size])
         if not section.flags & COMPRESSED or len(raw) < COMPRESSION_HEADER.size:
             return raw

@@ -9,12 +9,14 @@ from elftools.dwarf.die import DIE
 from labkit.elf.debug import check_head, dwarf_of
 from labkit.elf.image import Image, Unreadable
 from labkit.evidence import BadEvidence
+from labkit.settled import once
 
 MAX_UNITS = 16
 MAX_SECTION_BYTES = 1024 * 1024  # together, unpacked: debug sections may be compressed
 MAX_INFO_BYTES = 128 * 1024  # .debug_info holds the tree that is walked; a small source of one function has some hundred bytes
 MAX_ABBREV_BYTES = 32 * 1024  # .debug_abbrev is parsed once per unit; all of torch's headers together make 12 KiB
 MAX_CHILDREN = 20_000
+MAX_KEPT_TEXT = 1024 * 1024  # characters of all names of a library
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,17 @@ class Unit:
         return optimisation(self.producer)
 
 
+def _are_few(found: list[Unit]) -> bool:
+    return sum(len(name) for unit in found for name in unit.functions) <= MAX_KEPT_TEXT
+
+
 def optimisation(producer: str) -> str:
     """Return the -O option that was in force: the last one wins. gcc's default, and what no option means, is -O0."""
     options: list[str] = re.findall(r"(?<!\S)-O\S*", producer)
     return options[-1] if options else "-O0"
 
 
+@once(keeps=_are_few)
 def units(data: bytes, name: str) -> list[Unit]:
     """Return the compile units with debug information in a shared library, [] where there is none.
 
@@ -65,8 +72,9 @@ def code(data: bytes, name: str) -> bytes:
     return text
 
 
+@once(keeps=Image.is_small)
 def _library(data: bytes, name: str) -> Image:
-    image = Image(data, MAX_SECTION_BYTES)
+    image = Image(bytes(data), MAX_SECTION_BYTES)  # not a KeptFile itself: it would keep the image, and the image it
     if not image.is_library:
         raise BadEvidence(f"{name}: it is no shared library. Expected what the build made.")
     for section, limit in ((".debug_info", MAX_INFO_BYTES), (".debug_abbrev", MAX_ABBREV_BYTES)):

@@ -1,8 +1,8 @@
 """How an extract writes events: one array of small whole numbers per field, and back with every value checked."""
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
-from operator import sub
+from itertools import accumulate, repeat
+from operator import add, sub
 from typing import Any
 
 from labkit.trace.bounds import MAX_NAME, MAX_NAMES, MAX_TIME, WORD, texts, whole_numbers
@@ -66,8 +66,9 @@ def decoded(table: str, columns: Any, tables: Tables) -> tuple[Any, ...]:
     starts = found["start"]
     if starts and (min(columns["start"][1:], default=0) < 0 or starts[0] < -MAX_TIME or starts[-1] > MAX_TIME):
         raise ValueError(f"its {table} are not in the order of their starts, or beyond all time")
-    found["end"] = [start + length for start, length in zip(starts, found.pop("length"), strict=True)]
-    return tuple(map(kind, *(found[field] for field in kind._fields)))
+    found["end"] = list(map(add, starts, found.pop("length")))
+    rows = zip(*(found[field] for field in kind._fields), strict=True)
+    return tuple(map(tuple.__new__, repeat(kind), rows))  # what `kind(*row)` does, in half the time
 
 
 def _decoded_column(field: str, values: Any, names: list[str], ids: list[int]) -> Sequence[Any]:

@@ -94,7 +94,7 @@ def _trace(document: Any) -> Trace:
     if not isinstance(document, dict) or document.keys() != {"schema", "tool", "device", "ids", "strings", *TABLES}:
         raise ValueError("it has other parts than an extract")
     if document["schema"] != SCHEMA:
-        raise ValueError(f"its schema is {str(document['schema'])[:20]}, not {SCHEMA}")
+        raise ValueError(f"its schema is {document['schema']!r:.20}, not {SCHEMA}")
     tables = Tables.checked(document["strings"], document["ids"])
     (tool,) = names_of([document["tool"]])
     events = {field: decoded(field, document[field], tables) for field in TABLES}
