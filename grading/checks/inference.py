@@ -2,6 +2,7 @@
 
 from grading.checks.combine import both
 from grading.checks.inference_facts import First, ProcessMap, Steps, read_facts
+from grading.checks.inference_plausible import plausible_first, plausible_processes, plausible_steps
 from grading.submission import Submission
 from grading.verdict import Verdict
 from labkit.callpath import follow, map_of
@@ -41,6 +42,7 @@ def first_tokens(submission: Submission, points: float) -> Verdict:
                 "Run the script again.",
                 ok=inside,
             ),
+            *plausible_first(record, facts),
         ]
 
     return both(visible.first_tokens(evidence), hidden, points)
@@ -51,7 +53,8 @@ def where_time_goes(submission: Submission, points: float) -> Verdict:
     evidence = submission.evidence
 
     def hidden() -> list[Row]:
-        facts = read_facts(evidence.record("inference-first"), First)
+        record = evidence.record("inference-first")
+        facts = read_facts(record, First)
         answer = evidence.record("inference-time-answer").facts["answer"]
         assert isinstance(answer, dict)
         phases, steps = facts.phases(), len(facts.token_ids) - 1
@@ -59,6 +62,7 @@ def where_time_goes(submission: Submission, points: float) -> Verdict:
         given = float(str(answer["decode_ms"]))
         close = abs(given - true) <= _tolerance(steps) * true
         return [
+            *plausible_first(record, facts),
             row(
                 "longest phase", answer["longest"], max(phases, key=lambda name: phases[name]), "Which number in the table is the largest?"
             ),
@@ -86,6 +90,7 @@ def where_the_scheduler_lives(submission: Submission, points: float) -> Verdict:
         )
         return [
             *_ran(record, "process_map.py", []),
+            *plausible_processes(record, maps),
             row(
                 "engine core among the processes",
                 "VLLM::EngineCore" in [p.name for p in maps["on"].engine()],
@@ -124,6 +129,7 @@ def watch_the_scheduler(submission: Submission, points: float) -> Verdict:
         missed = [stop.symbol for stop, line in follow(map_of(record.lane), facts.frames) if line is None]
         return [
             *_ran(record, "spy.py", [str(facts.max_tokens), *facts.prompts, facts.op]),
+            *plausible_steps(record, facts),
             row("op", facts.op, OPS[record.lane], "Run spy.py as the lesson does."),
             row("tokens generated", facts.generated, [facts.max_tokens] * 2, "Run spy.py again."),
             row("tokens scheduled per request", facts.per_request(), expected, "Append what *this* step schedules, once a step."),

@@ -1,6 +1,7 @@
 """Hidden checks of lesson 00_start_here."""
 
 from grading.checks.combine import both
+from grading.checks.run_plausible import ran_a_program
 from grading.submission import Submission
 from grading.verdict import Verdict
 from labkit.checks import start as visible
@@ -46,6 +47,7 @@ def read_an_exit_code(submission: Submission, points: float) -> Verdict:
         product = int(str(facts["printed"]).rpartition("= ")[2])
         return [
             row("PRODUCT", facts["product"], product, "What stands after '$1 = ' in the first command's output?"),
+            ran_a_program(record),
             row("exit code of the failing command", record.exit_code, 1, "Run the failing command again."),
             row("EXIT_CODE", facts["answer"], record.exit_code, "Which number stands in the last line under the second command?"),
         ]

@@ -19,6 +19,7 @@ TOKEN = token_of(LEARNER)
 LABEL, STORY = word(TOKEN, "marker label"), word(TOKEN, "marked story")
 MS, LAYERS, STEPS, THREAD = 1_000_000, 3, 6, 7
 SERVED = {"short": 0, "too_long": 200, "long": 300}  # when each begins, in ms
+TOLD = {"short": 5, "long": 33}  # prompt tokens: the story once, and eight times
 STEP_MS = {"short": 20, "long": 40}  # the prefill; a decode step takes 10
 
 
@@ -69,12 +70,14 @@ class Handed:
         (folder / "evidence" / "files").mkdir(parents=True)
         self.own = ranges()
         self.facts = {
-            "label": LABEL, "profiler": "torch", "leaked": 1, "left_open": 0, "layers": LAYERS,
+            "label": LABEL, "leaked": 1, "left_open": 0, "layers": LAYERS,
             "requests": {
-                name: {"prompt_tokens": 5, "tokens": STEPS, "seconds": (STEP_MS[name] + 51) / 1000} for name in STEP_MS
+                name: {"prompt_tokens": TOLD[name], "tokens": STEPS, "seconds": (STEP_MS[name] + 51) / 1000} for name in STEP_MS
             } | {"too_long": {"prompt_tokens": 0, "tokens": 0, "seconds": 0.002}},
         }  # fmt: skip
-        self.command = ["python", "markers.py", "model", "float32", LABEL, "torch", "markers.json", *[f"The {STORY} house"] * 3]
+        self.facts["profiler"] = profiler = "nsys" if lane == "cuda" else "torch"
+        story = f"The {STORY} house "
+        self.command = ["python", "markers.py", "model", "float32", LABEL, profiler, "markers.json", story, 40 * story, 8 * story]
         self.save()
 
     def save(self, **changed):

