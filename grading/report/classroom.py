@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from grading.likeness import Alike
 from grading.report.marks import LearnerReport, Mark
 from grading.report.plan import Exercise, Lesson
 from labkit.spread import Spread, spread
@@ -114,10 +115,10 @@ class Bin(NamedTuple):
 
 
 class Classroom:
-    """All learners who handed in. Keeps sums and one short row each, no page."""
+    """All learners who handed in. Keeps sums and one short row each, no page. `alike` is what the last class run found, if there was one."""
 
-    def __init__(self, lessons: Sequence[Lesson]) -> None:
-        self.lessons = tuple(lessons)
+    def __init__(self, lessons: Sequence[Lesson], alike: Alike | None = None) -> None:
+        self.lessons, self.alike = tuple(lessons), alike
         self.tallies = {exercise.grade_id: ExerciseTally(exercise, lesson) for lesson in lessons for exercise in lesson.exercises}
         self.rows: list[LearnerRow] = []
         self.seconds: dict[str, list[float]] = {lesson.name: [] for lesson in lessons}

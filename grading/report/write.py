@@ -11,6 +11,7 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy import Connection, create_engine
 from traitlets.config import Config, PyFileConfigLoader
 
+from grading.likeness import alike_path, load_alike
 from grading.report.book import Entry, absent, assignments, entries, graded_cells
 from grading.report.classroom import Classroom, Repaired
 from grading.report.machine_time import seconds_by_prefix
@@ -35,7 +36,7 @@ def write_reports(course: Path, assignment: str, to: Path) -> Path:
     folders = _course_directory(course)
     with _opened(folders, assignment) as book:
         lessons = plan(graded_cells(book, assignment))
-        room = Classroom(lessons)
+        room = Classroom(lessons, load_alike(alike_path(Path(folders.root), assignment)))
         for entry in entries(book, assignment):
             report, repairs = _looked_up(lessons, entry, folders, assignment)
             room.add(report, _write_learner(to, assignment, report), repairs)

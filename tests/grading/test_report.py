@@ -19,6 +19,8 @@ from tinycourse import ASSIGNMENT
 from typer.testing import CliRunner
 
 from grading import __main__ as command
+from grading.likeness import Alike, alike_path, save_alike
+from grading.likeness.compare import Group, Member, Named
 from grading.report import machine_time
 from grading.report.book import Entry, Grade
 from grading.report.classroom import Classroom
@@ -540,6 +542,36 @@ def test_an_exercise_graded_by_hand_is_known_as_one(gradebook: Path, tmp_path: P
     write_reports(gradebook, "day2", tmp_path / "out")
     text = Page((tmp_path / "out" / "ann" / "index.html").read_text()).text
     assert "◐ partial 3 of 4 points An instructor gave these points." in text
+
+
+def test_the_class_page_tells_who_shares_measurements_and_no_other_page_does(gradebook: Path, tmp_path: Path) -> None:
+    def page() -> str:
+        return Page(write_reports(gradebook, "day2", tmp_path / "out").read_text()).text
+
+    assert "Alike Not looked at" in page()
+    save_alike(alike_path(gradebook, "day2"), Alike())
+    assert "Nobody shares measurements" in page()
+    ring = tuple(Member(learner=f"ring{n}", shared=40, traces=50) for n in range(14))
+    pair = tuple(Member(learner=who, shared=12, traces=200) for who in ("ann", PAYLOAD))
+    found = Alike(
+        groups=(
+            Group(members=ring, records=("profile-trace",), traces=40),
+            Group(members=pair, records=("exercises-speed", "exercises-sweep"), traces=12),
+        ),
+        named=(Named(learner="bob", names="ann", records=86, here=True), Named(learner="bob", names="", records=1, here=False)),
+        cut=("bob",),
+    )
+    save_alike(alike_path(gradebook, "day2"), found)
+    text = page()
+    assert "exercises-speed, exercises-sweep" in text and "12 of 200, 12 of 200" in text and "ring11 and 2 more" in text
+    assert "bob 86 ann" in text and "a token that is nobody’s in this class" in text and "Not compared whole" in text
+    assert "ask each of them to show one of these exercises" in text
+    shown = Page((tmp_path / "out" / "index.html").read_text())
+    assert not shown.all("script") and not shown.all("img") and "\u202e" not in text
+    for who in ("ann", "bob"):
+        assert "measurement" not in (tmp_path / "out" / who / "index.html").read_text()
+    alike_path(gradebook, "day2").write_text("{")
+    assert "Alike Not looked at" in page()
 
 
 def test_reports_twice_are_the_same_bytes(gradebook: Path, tmp_path: Path) -> None:

@@ -1,0 +1,192 @@
+"""The traces of one submission: short hashes of what it measured, and the records that name somebody else."""
+
+import hashlib
+import heapq
+import json
+import os
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import labkit
+from grading.likeness.values import MAX_NODES as MAX_NODES_OF_RECORD
+from grading.likeness.values import Found, exact, found_in, rough
+from labkit.evidence import MAX_FILE_BYTES, MAX_RECORD_BYTES, BadEvidence, read_bounded
+from labkit.learner import token_of
+
+MAX_RECORDS = 500  # a whole course leaves about 90
+MAX_BYTES = 4 * 1024 * 1024  # of all records together; a whole course leaves 0.4 MiB
+MAX_NODES = 50_000  # values of JSON, of all records together; a whole course has 3,500
+MAX_TRACE_FILES = 24
+HEAD_BYTES = 64 * 1024  # of an unpacked profile: its ranges on the cpu lane, its kernels on the cuda lane
+LEAST_PROCESSES = 3  # the ids of one process alone are small numbers that come up again
+# How many of a kind are kept of one record: those with the smallest checksums, the same ones in a copy in another order.
+KEPT = {"number": 16, "rounded": 8, "trace": 16, "rounded trace": 8, "address": 16, "drawn": 8, "process": 1}
+
+_RECORD = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}\.json")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_TOKEN = re.compile(r"[0-9a-f]{16}")
+_LONG = re.compile(rb"(?<![\d.])\d{6,9}(?![\d.])")  # nanoseconds: 0.1 ms to 1 s; shorter ones are too alike
+
+
+class Trace(NamedTuple):
+    """One row: in which record, of which kind, and a hash.
+
+    Kinds beside those of KEPT: "name" and "token", with whom a foreign record names; "cut", where there was more than is looked at.
+    """
+
+    record: str
+    kind: str
+    value: str
+
+
+class Traces(NamedTuple):
+    """What is kept of one submission, sorted. A few hundred rows."""
+
+    rows: tuple[Trace, ...]
+
+    @property
+    def foreign(self) -> dict[str, int]:
+        """{name of somebody else, or their token: how many records carry it}."""
+        return dict(Counter(row.value for row in self.rows if row.kind in ("name", "token")))
+
+
+@dataclass
+class _Left:
+    """What may still be looked at of a submission. Junk cannot hide a copy quietly: `cut` says that there was more."""
+
+    bytes: int = MAX_BYTES
+    nodes: int = MAX_NODES
+    files: int = MAX_TRACE_FILES
+    cut: bool = False
+
+    def none_of(self, amount: int) -> bool:
+        """Say whether nothing is left of an amount, and note it."""
+        self.cut |= amount <= 0
+        return amount <= 0
+
+
+def fingerprints(folder: Path, learner: str) -> Traces:
+    """Return the traces of a submission. What cannot be read leaves none; nothing that a learner wrote raises."""
+    evidence, rows, left = folder / "evidence", set[Trace](), _Left()
+    for record_id, record in _records(evidence, left):
+        rows.update(_whose(record_id, record, learner))
+        rows.update(_measured_in(record_id, record, left))
+        rows.update(_profiled_in(evidence, record_id, record, left))
+    if left.cut:
+        rows.add(Trace("", "cut", ""))
+    return Traces(tuple(sorted(rows)))
+
+
+@cache
+def warm() -> frozenset[str | int | float]:
+    """Return what the course's own recordings hold (addresses, thread ids, numbers), which lessons replay. Read once, before forking."""
+    ours = set[str | int | float]()
+    for path in sorted(Path(labkit.__file__).parent.rglob("recorded/*.json")):
+        found = found_in(json.loads(path.read_bytes()), None)
+        ours |= found.addresses | found.drawn | found.processes
+        ours.update(*found.numbers.values())
+    return frozenset(ours)
+
+
+def _records(evidence: Path, left: _Left) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the records that are JSON objects, by name, until what may be looked at is used up."""
+    names = _names(evidence)
+    left.cut |= len(names) > MAX_RECORDS
+    for name in names[:MAX_RECORDS]:
+        if left.none_of(left.bytes):
+            return
+        try:
+            raw = read_bounded(evidence, name, MAX_RECORD_BYTES)
+            left.bytes -= len(raw)
+            record = json.loads(raw)
+        except (BadEvidence, OSError, ValueError, RecursionError):
+            continue
+        if isinstance(record, dict):
+            yield name.removesuffix(".json"), record
+
+
+def _names(evidence: Path) -> list[str]:
+    try:
+        with os.scandir(evidence) as entries:
+            return heapq.nsmallest(MAX_RECORDS + 1, (entry.name for entry in entries if _RECORD.fullmatch(entry.name)))
+    except (OSError, ValueError):
+        return []
+
+
+def _whose(record_id: str, record: dict[str, Any], learner: str) -> Iterator[Trace]:
+    name, token = record.get("learner"), record.get("token")
+    if isinstance(name, str) and name != learner and _NAME.fullmatch(name):
+        yield Trace(record_id, "name", name)
+    elif isinstance(token, str) and token != token_of(learner) and _TOKEN.fullmatch(token):
+        yield Trace(record_id, "token", token)
+
+
+def _measured_in(record_id: str, record: dict[str, Any], left: _Left) -> Iterator[Trace]:
+    if left.none_of(left.nodes):
+        return
+    found = found_in(record.get("facts"), record.get("seconds"))
+    left.nodes -= found.looked_at
+    left.cut |= found.looked_at >= MAX_NODES_OF_RECORD
+    yield from _sketch(record_id, _without_ours(found))
+
+
+def _without_ours(found: Found) -> Found:
+    ours = warm()
+    numbers = {path: kept for path, group in found.numbers.items() if (kept := [number for number in group if number not in ours])}
+    return Found(numbers, found.addresses - ours, found.processes - ours, found.drawn - ours)
+
+
+def _sketch(record_id: str, found: Found) -> Iterator[Trace]:
+    groups = found.numbers.values()
+    yield from _sampled(record_id, "number", (text for group in groups for number in group if (text := exact(number))))
+    yield from _sampled(record_id, "rounded", rough(groups))
+    yield from _sampled(record_id, "address", found.addresses)
+    yield from _sampled(record_id, "drawn", found.drawn)
+    if len(found.processes) >= LEAST_PROCESSES:
+        yield from _sampled(record_id, "process", [" ".join(map(str, sorted(found.processes)))])
+
+
+def _profiled_in(evidence: Path, record_id: str, record: dict[str, Any], left: _Left) -> Iterator[Trace]:
+    for path in _profiles(record):
+        if left.none_of(left.files):
+            return
+        left.files -= 1
+        numbers = _long_numbers(evidence, path)
+        yield from _sampled(record_id, "trace", (text for number in numbers if (text := exact(number))))
+        yield from _sampled(record_id, "rounded trace", rough([numbers]))
+
+
+def _sampled(record_id: str, kind: str, texts: Iterable[str]) -> list[Trace]:
+    """Return the traces of a kind, a sample that does not depend on order. The record is in the hash: a value counts in its place only."""
+    chosen = heapq.nsmallest(KEPT[kind], {(crc32(text.encode()), text) for text in texts})
+    start = hashlib.blake2b(f"{record_id}\0{kind}\0".encode(), digest_size=8)
+    return [Trace(record_id, kind, _finished(start.copy(), text)) for _, text in chosen]
+
+
+def _finished(start: Any, text: str) -> str:
+    start.update(text.encode())
+    return str(start.hexdigest())
+
+
+def _profiles(record: dict[str, Any]) -> Iterator[str]:
+    files = record.get("files")
+    for one in files[:64] if isinstance(files, list) else []:
+        path = one.get("path") if isinstance(one, dict) else None
+        if isinstance(path, str) and path.endswith(".gz") and len(path) <= 200:
+            yield path
+
+
+def _long_numbers(evidence: Path, path: str) -> list[float]:
+    """Return the durations and distances in time of the head of a packed profile, in nanoseconds."""
+    try:
+        head = zlib.decompressobj(wbits=31).decompress(read_bounded(evidence, path, MAX_FILE_BYTES), HEAD_BYTES)
+    except (BadEvidence, OSError, ValueError, zlib.error):
+        return []
+    return [float(number) for number in _LONG.findall(head)]
