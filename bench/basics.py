@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # in a script's own folder, `grading` would be bench/grading.py
+
 from rich.console import Console
 from rich.table import Table
 
