@@ -1,7 +1,7 @@
 """What a laboratory shows and asks: checks, the quiz, the doctor, progress, the day's log. Lab adds what runs and records."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Looking:
     token: str
     lane: Lane
     evidence: Evidence
+    source: Callable[[], Path]
     _recorder: Recorder
     _journal: Journal
 
@@ -64,6 +65,15 @@ class Looking:
         rows: JsonValue = [[d.name, d.finding.state, d.needed] for d in found]
         self._recorder.write("start-doctor", facts={"rows": rows, "reasons": list(self.lane.reasons)})
         return found
+
+    def where(self, *references: str, lines: int = 12) -> None:
+        """Show where things of vLLM's source are in the version installed here, with their first lines: `path:symbol`, as lessons cite them.
+
+        A name that the course's table knows is enough: "EngineCore.step". Raises LearnerMessage for what this version does not have.
+        """
+        from labkit.references.showing import show_places, trees_of
+
+        show_places(references, trees_of(self.lane.name, self.source), lines)
 
     def progress(self) -> None:
         """Show how far this learner is, from files alone: evidence, journal and returned grades."""

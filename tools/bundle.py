@@ -9,7 +9,7 @@ from pathlib import Path
 from tools.build import ROOT
 
 ALLOWED = (
-    "notebooks/*.ipynb", "labkit/**/*.py", "labkit/**/*.json", "labkit/**/*.gz", "labkit/**/*.md", "labkit/**/*.h", "labkit/**/*.cmake", "labkit/**/*.txt", "requirements/*.txt", "tools/__init__.py", "tools/setup*.py",
+    "notebooks/*.ipynb", "labkit/**/*.py", "labkit/**/*.json", "labkit/**/*.gz", "labkit/**/*.md", "labkit/**/*.h", "labkit/**/*.cmake", "labkit/**/*.toml", "labkit/**/*.txt", "requirements/*.txt", "tools/__init__.py", "tools/setup*.py",
     "Makefile", "pyproject.toml", "environment.yml", "LICENSE",
 )  # fmt: skip
 TARGET = ROOT / "build" / "day2-learner.zip"

@@ -44,7 +44,7 @@ class Place:
 
 
 def extension(lane: LaneName, flags: str = "") -> str:
-    """Return the extension that vLLM loads on this processor (vllm/platforms/cpu.py:import_kernels); `flags` as /proc/cpuinfo has them."""
+    """Return the extension that vLLM loads on this processor (vllm/platforms/cpu.py:CpuPlatform.import_kernels); `flags` as /proc/cpuinfo has them."""
     if lane == "cuda":
         return "_C_stable_libtorch"
     if platform.machine() != "x86_64":
