@@ -1,6 +1,8 @@
-"""`python -m grading check SUBMISSION`: the verdicts that autograding gives, without nbgrader. `python -m grading report`: the pages."""
+"""`python -m grading check SUBMISSION`: the verdicts that autograding gives, without nbgrader. `class`: a whole class. `report`: the pages. `sandbox`: does it hold?"""
 
 import json
+import os
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +20,13 @@ from grading.wording import plain
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 _COLOUR = {"passed": "green", "failed": "red", "not judged": "yellow"}
+
+
+class Engine(Enum):
+    """Who grades a class."""
+
+    local = "local"
+    ray = "ray"
 
 
 @app.callback()
@@ -61,6 +70,42 @@ def report(
     except NoReport as problem:
         typer.echo(plain(str(problem)), err=True)
         raise typer.Exit(2) from None
+
+
+@app.command(name="class")
+def grade_the_class(
+    course_dir: Annotated[Path, typer.Option(help="where gradebook.db is, and nbgrader_config.py")] = Path(),
+    assignment: Annotated[str, typer.Option(help="which assignment")] = "day2",
+    jobs: Annotated[int, typer.Option(min=1, max=1024, help="worker processes on this machine")] = os.cpu_count() or 1,
+    engine: Annotated[Engine, typer.Option(help="who grades: processes of this machine, or Ray")] = Engine.local,
+    address: Annotated[str, typer.Option(help="of a Ray cluster; without it, Ray starts here")] = "",
+    timeout: Annotated[float, typer.Option(min=1, help="seconds for one submission")] = 120.0,
+    memory: Annotated[int, typer.Option(min=256, help="MiB for one submission")] = 1024,
+    checks: Annotated[str, typer.Option(help="the package that lists the checks; else what nbgrader_config.py says")] = "",
+    path: Annotated[list[str] | None, typer.Option(help="a folder to import that package from")] = None,
+    force: Annotated[bool, typer.Option("--force", help="grade again what did not change")] = False,
+) -> None:
+    """Grade a class; run it again after any interruption or change. Exit code: 0 all graded, 1 something needs a human, 2 it stopped."""
+    from grading.classrun.command import run_class  # nbgrader takes seconds to load; `check` does without it
+    from grading.classrun.run import Asked
+
+    raise typer.Exit(
+        run_class(Asked(course_dir, assignment, jobs, engine.value, address, timeout, memory, checks, tuple(path or ()), force))
+    )
+
+
+@app.command()
+def sandbox() -> None:
+    """Try about forty ways out of the sandbox. Exit code: 0 all held, 1 something got out, 2 there is no sandbox here."""
+    from grading import sandbox_probe
+
+    try:
+        probes = sandbox_probe.probe()
+    except sandbox_probe.NoSandbox as why:
+        typer.echo(f"no sandbox: {why}", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(sandbox_probe.report(probes))
+    raise typer.Exit(int(not all(one.held for one in probes)))
 
 
 def _data(learner: str, judged: list[Judged]) -> dict[str, object]:

@@ -36,15 +36,18 @@ def run_forked(work: Callable[[], bytes], limits: CheckLimits) -> Ended:
     return Ended(reply, problem)
 
 
-def read_until(descriptor: int, deadline: float, limit: int, stop: bytes | None = None) -> tuple[bytes, str]:
-    """Read a pipe to its end, or to `stop` at the end of a part. Returns the bytes, and "time" or "size" when a limit came first."""
+def read_until(descriptor: int, deadline: float, limit: int, stop: bytes | None = None, exactly: int | None = None) -> tuple[bytes, str]:
+    """Read a pipe to its end, to `stop` at the end of a part, or until there are `exactly` so many bytes.
+
+    Returns the bytes, and "time" or "size" when a limit came first.
+    """
     data = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while selector.select(max(0.0, deadline - time.monotonic())):
-            part = os.read(descriptor, 65536)
+            part = os.read(descriptor, 65536 if exactly is None else min(65536, exactly - len(data)))
             data += part
-            if not part or (stop is not None and part.endswith(stop)):
+            if not part or len(data) == exactly or (stop is not None and part.endswith(stop)):
                 return bytes(data), ""
             if len(data) > limit:
                 return b"", "size"

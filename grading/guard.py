@@ -41,7 +41,7 @@ def timestamp_in(folder: Path) -> tuple[bytes, datetime | None]:
     try:
         raw = read_bounded(folder, TIMESTAMP, _MAX_TIMESTAMP_BYTES)
         return raw, parse_utc(raw.decode().strip())
-    except (BadEvidence, ValueError, OverflowError, TypeError, AttributeError):
+    except (BadEvidence, ValueError, ArithmeticError, TypeError, AttributeError):  # dateutil counts in floats and decimals
         return b"", None
 
 

@@ -27,7 +27,11 @@ class NoRelease(Exception):
 
 def rebuild(release: Path, folder: Path, notebook: str) -> tuple[NotebookNode, list[str]]:
     """Return the rebuilt notebook, and what had to be repaired, for the instructor. Raises NoRelease; nothing a learner wrote raises."""
-    rebuilt = _released(release / f"{notebook}.ipynb")
+    return put_into(_released(release / f"{notebook}.ipynb"), folder, notebook)
+
+
+def put_into(rebuilt: NotebookNode, folder: Path, notebook: str) -> tuple[NotebookNode, list[str]]:
+    """Put the learner's solution cells into a fresh copy of the released notebook, in place; returns as `rebuild`."""
     try:
         theirs, repairs = notebook_cells(folder, notebook), []
     except BadEvidence as bad:  # graded as an empty notebook

@@ -59,5 +59,6 @@ def not_judged(reason: str) -> Verdict:
 
 
 def clip(text: str) -> str:
-    """Cut a text to what a line of a verdict may hold."""
+    """Cut a text to what a line of a verdict may hold; half a surrogate pair, which JSON may hold, is no text."""
+    text = text.encode(errors="replace").decode()
     return text if len(text) <= LINE_LIMIT else text[: LINE_LIMIT - 1] + "…"

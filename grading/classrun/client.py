@@ -1,0 +1,78 @@
+"""The other end of a warm worker: starts it, asks, and starts it again when it dies."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from grading.classrun.worker import LENGTH, MOST_BYTES, Question, Setup
+from grading.forked import read_until
+
+_ROOT = str(Path(__file__).resolve().parents[2])
+# -I: no working directory, no PYTHONPATH, no user site; from this very checkout, installed or not
+_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from grading.classrun.worker import main; main()"
+_START_SECONDS = 60.0
+
+
+class WorkerDied(Exception):
+    """The worker ended, or did not answer in time; the next question starts a new one."""
+
+
+class Worker:
+    """One warm worker. Not to be shared between threads while it answers."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard = threading.Lock()
+
+    def ask(self, question: Question) -> bytes:
+        """Return the answer, a JSON text. Raises WorkerDied."""
+        process = self._process if self._process is not None and self._process.poll() is None else self._start()
+        assert process.stdin is not None and process.stdout is not None
+        # first try, second try with checks apart, and time to start
+        deadline = time.monotonic() + 4 * self._setup.seconds + _START_SECONDS
+        try:
+            process.stdin.write(question.model_dump_json().encode() + b"\n")
+            (length,) = LENGTH.unpack(_exactly(process.stdout.fileno(), LENGTH.size, deadline))
+            return _exactly(process.stdout.fileno(), length, deadline)
+        except (OSError, WorkerDied) as died:
+            self.close()
+            raise WorkerDied(str(died)) from None
+
+    def close(self) -> None:
+        """End the worker, and with it all that it started."""
+        with self._guard:
+            process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        self.close()
+        command = [sys.executable, "-I", "-c", _BOOT, _ROOT]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, cwd=os.sep)
+        assert process.stdin is not None
+        self._process = process
+        line = memoryview(self._setup.model_dump_json().encode() + b"\n")
+        while line:
+            line = line[process.stdin.write(line) :]
+        return process
+
+
+def _exactly(descriptor: int, count: int, deadline: float) -> bytes:
+    if count > 2 * MOST_BYTES:
+        raise WorkerDied("it announced too long an answer")
+    data, problem = read_until(descriptor, deadline, count, exactly=count)
+    if problem or len(data) != count:
+        raise WorkerDied(problem or "it ended")
+    return data
+
+
+def problem_of(answer: bytes) -> str:
+    """Return why a worker could not grade a submission, or "" for a Graded."""
+    head = json.loads(answer) if answer.startswith(b'{"problem"') else {}
+    return str(head.get("problem", ""))

@@ -1,0 +1,138 @@
+"""A warm worker: it has imported everything once, and forks one limited child per submission.
+
+Started as `python -I -c ...` by Worker (grading/classrun/client.py). One JSON line in per submission, one framed answer out. A child
+that breaks, or that meets a fault of the grader, is asked again with each check in a child of its own, as `nbgrader autograde` does,
+so that sharing can change no verdict.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import signal
+import struct
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import Field
+
+from grading.classrun.frame import Frame
+from grading.classrun.one import Graded, Judging, Task, grade, judge_together
+from grading.forked import run_forked
+from grading.judge_server import answer
+from grading.likeness import warm
+from grading.limits import CheckLimits
+from grading.registry import Check, load_checks
+from grading.verdict import Verdict, not_judged
+from labkit.checks.profile_traces import recorded
+from labkit.records import Strict
+
+LENGTH = struct.Struct(">Q")  # before each answer
+MOST_BYTES = 64 * 1024 * 1024  # of an answer: seven notebooks with answers of 100,000 characters each are far below
+_PR_SET_PDEATHSIG = 1
+
+
+class Setup(Strict):
+    """What a worker is told once: the frame, where the checks are, the limits of one check and of one submission."""
+
+    frame: Frame
+    checks: str
+    path: list[str] = Field(default_factory=list)
+    limits: dict[str, float] = Field(default_factory=dict)
+    seconds: float = 120.0
+    memory_mib: int = 1024
+
+
+class Question(Strict):
+    """One submission: its folder, whose it is, and verdicts of an earlier run that still hold."""
+
+    folder: str
+    learner: str
+    kept: dict[str, Verdict] = Field(default_factory=dict)
+
+
+def main() -> None:
+    """Serve until standard input ends, or the parent does."""
+    die_with_parent()
+    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    _take_the_streams()
+    setup = Setup.model_validate_json(questions.readline())
+    sys.path[:0] = setup.path
+    checks = load_checks(setup.checks)
+    _warm_up()
+    for line in questions:
+        _send(answers, answer_to(Question.model_validate_json(line), setup, checks))
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this process when the one that started it ends, however that happens."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _take_the_streams() -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+
+
+def _warm_up() -> None:
+    """Load what every child would load; then freeze it, so that it stays shared with them."""
+    warm()
+    for kind in ("eager", "graphs"):
+        recorded(kind)
+    gc.collect()
+    gc.freeze()
+
+
+def _send(stream: BinaryIO, data: bytes) -> None:
+    stream.write(LENGTH.pack(len(data)) + data)
+    stream.flush()
+
+
+def answer_to(question: Question, setup: Setup, checks: Mapping[str, Check]) -> bytes:
+    """Return a Graded as JSON; or {"problem": why} when not even an empty submission could be graded in time."""
+    task = Task(Path(question.folder), question.learner, question.kept)
+    whole = CheckLimits(
+        cpu_seconds=int(setup.seconds), wall_seconds=setup.seconds, memory_bytes=setup.memory_mib * 2**20, reply_bytes=MOST_BYTES
+    )
+    ended = run_forked(lambda: _bytes(task, setup.frame, judge_together(task, checks)), whole)
+    if not ended.problem and not Graded.model_validate_json(ended.reply).faults:
+        return ended.reply
+    apart = _judge_apart(task, setup, checks, time.monotonic() + setup.seconds)
+    again = run_forked(lambda: _bytes(task, setup.frame, apart), whole_again(whole))
+    return again.reply if not again.problem else json.dumps({"problem": f"the grader's process ended: {again.problem}"}).encode()
+
+
+def whole_again(limits: CheckLimits) -> CheckLimits:
+    """Return the limits of the second try: the checks now have their own, and may take their time one after the other."""
+    return CheckLimits(
+        cpu_seconds=limits.cpu_seconds,
+        wall_seconds=2 * limits.wall_seconds + 30,
+        memory_bytes=limits.memory_bytes,
+        reply_bytes=limits.reply_bytes,
+    )
+
+
+def _bytes(task: Task, frame: Frame, judging: Judging) -> bytes:
+    gc.disable()  # the child is short, and a collection would copy the parent's pages
+    return grade(task, frame, judging).model_dump_json().encode()
+
+
+def _judge_apart(task: Task, setup: Setup, checks: Mapping[str, Check], deadline: float) -> Judging:
+    limits = CheckLimits(**setup.limits)  # type: ignore[arg-type]
+
+    def judging(grade_id: str, points: float) -> tuple[Verdict, str]:
+        if time.monotonic() > deadline:
+            return not_judged("The checks of this submission took too long inside the grader."), "out of time"
+        request = json.dumps({"folder": str(task.folder), "learner": task.learner, "grade_id": grade_id, "points": points})
+        said = json.loads(answer(request.encode(), checks, limits))
+        return Verdict.model_validate(said["verdict"]), said["fault"]
+
+    return judging
+
+
+if __name__ == "__main__":
+    main()
