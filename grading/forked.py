@@ -1,6 +1,7 @@
 """Run one piece of work in a forked child with limits, and take its bytes from a pipe."""
 
 import contextlib
+import ctypes
 import os
 import selectors
 import signal
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from grading.limits import CheckLimits, apply_limits
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,10 @@ class Ended:
 def run_forked(work: Callable[[], bytes], limits: CheckLimits) -> Ended:
     """Run `work` in a child of this process, within the limits, and return what it returned. Nothing it does can raise here."""
     read_end, write_end = os.pipe()
-    child = os.fork()
+    parent, child = os.getpid(), os.fork()
     if child == 0:
+        os.close(read_end)  # else a child whose parent is gone would wait for itself to read
+        die_with(parent)
         _be_the_child(work, write_end, limits)
     os.close(write_end)
     reply, problem = read_until(read_end, time.monotonic() + limits.wall_seconds, limits.reply_bytes)
@@ -34,6 +40,13 @@ def run_forked(work: Callable[[], bytes], limits: CheckLimits) -> Ended:
     if not problem and status != 0:
         problem = f"killed by signal {-status}" if status < 0 else f"exit code {status}"
     return Ended(reply, problem)
+
+
+def die_with(parent: int) -> None:
+    """Ask Linux to end this process when `parent`, which started it, ends, however that happens."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before we asked
+        os._exit(1)
 
 
 def read_until(descriptor: int, deadline: float, limit: int, stop: bytes | None = None, exactly: int | None = None) -> tuple[bytes, str]:

@@ -25,7 +25,9 @@ class Submission:
     evidence: Evidence = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "evidence", SettledEvidence(self.folder / "evidence", self.learner))
+        # a submission that is itself a link has no evidence: below it, the link would be an ordinary folder on the way
+        folder = self.folder if self.folder.is_symlink() else self.folder / "evidence"
+        object.__setattr__(self, "evidence", SettledEvidence(folder, self.learner))
 
     def solution(self, notebook: str, grade_id: str) -> str:
         """Return the source of the learner's solution cell, the first of that id. Raises Missing or BadEvidence."""

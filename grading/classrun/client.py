@@ -53,7 +53,7 @@ class Worker:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         self.close()
-        command = [sys.executable, "-I", "-c", _BOOT, _ROOT]
+        command = [sys.executable, "-I", "-c", _BOOT, _ROOT, str(os.getpid())]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, cwd=os.sep)
         assert process.stdin is not None
         self._process = process

@@ -5,11 +5,9 @@ that breaks, or that meets a fault of the grader, is asked again with each check
 so that sharing can change no verdict.
 """
 
-import ctypes
 import gc
 import json
 import os
-import signal
 import struct
 import sys
 import time
@@ -21,7 +19,7 @@ from pydantic import Field
 
 from grading.classrun.frame import Frame
 from grading.classrun.one import Graded, Judging, Task, grade, judge_together
-from grading.forked import run_forked
+from grading.forked import die_with, run_forked
 from grading.judge_server import answer
 from grading.likeness import warm
 from grading.limits import CheckLimits
@@ -32,7 +30,6 @@ from labkit.records import Strict
 
 LENGTH = struct.Struct(">Q")  # before each answer
 MOST_BYTES = 64 * 1024 * 1024  # of an answer: seven notebooks with answers of 100,000 characters each are far below
-_PR_SET_PDEATHSIG = 1
 
 
 class Setup(Strict):
@@ -56,7 +53,7 @@ class Question(Strict):
 
 def main() -> None:
     """Serve until standard input ends, or the parent does."""
-    die_with_parent()
+    die_with(int(sys.argv[1]))
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     _take_the_streams()
     setup = Setup.model_validate_json(questions.readline())
@@ -65,11 +62,6 @@ def main() -> None:
     _warm_up()
     for line in questions:
         _send(answers, answer_to(Question.model_validate_json(line), setup, checks))
-
-
-def die_with_parent() -> None:
-    """Ask Linux to end this process when the one that started it ends, however that happens."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _take_the_streams() -> None:

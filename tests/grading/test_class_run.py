@@ -133,6 +133,9 @@ def test_workers_end_with_a_killed_parent(root: Path) -> None:
     until = time.monotonic() + 60
     while not (workers := _children(run.pid)) and time.monotonic() < until:
         os.sched_yield()
+    while not (judging := [one for worker in workers for one in _children(worker)]) and time.monotonic() < until:
+        os.sched_yield()
+    workers += judging
     run.kill()
     run.wait()
     while any(Path(f"/proc/{one}").exists() for one in workers) and time.monotonic() < until:
