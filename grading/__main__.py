@@ -87,7 +87,7 @@ def grade_the_class(
 ) -> None:
     """Grade a class; run it again after any interruption or change. Exit code: 0 all graded, 1 something needs a human, 2 it stopped."""
     from grading.classrun.command import run_class  # nbgrader takes seconds to load; `check` does without it
-    from grading.classrun.run import Asked
+    from grading.classrun.outcome import Asked
 
     raise typer.Exit(
         run_class(Asked(course_dir, assignment, jobs, engine.value, address, timeout, memory, checks, tuple(path or ()), force))

@@ -6,7 +6,8 @@ import typer
 from rich.console import Console
 
 from grading.classrun.engines import NoRay
-from grading.classrun.run import Asked, ClassStopped, grade_class
+from grading.classrun.outcome import Asked, ClassStopped
+from grading.classrun.run import grade_class
 from grading.classrun.told import lines, save_summary, summary_path
 from grading.rebuild import NoRelease
 from grading.wording import plain

@@ -14,7 +14,7 @@ from nbconvert.exporters import NotebookExporter
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import find_all_files
-from traitlets.config import Config
+from traitlets.config import Config, PyFileConfigLoader
 
 from grading.rebuild import NoRelease
 from labkit.records import Strict
@@ -64,3 +64,20 @@ def beside_of(course: CourseDirectory, assignment: str) -> dict[str, bytes]:
     source = course.format_path(course.source_directory, ".", assignment)
     found = find_all_files(source, [*course.ignore, "*.ipynb"]) if Path(source).is_dir() else []
     return {str(Path(one).relative_to(source)): Path(one).read_bytes() for one in sorted(found)}
+
+
+def judged_ids(frame: Frame) -> list[str]:
+    """Return the grade ids that a check judges."""
+    cells = [cell for text in frame.sanitised.values() for cell in json.loads(text)["cells"]]
+    marks = [cell["metadata"].get("nbgrader", {}) for cell in cells if cell["cell_type"] == "code"]
+    return [one["grade_id"] for one in marks if one.get("grade") and not one.get("solution")]
+
+
+def config_of(course: Path) -> Config:
+    """Return nbgrader's configuration as its own commands see it from the course folder."""
+    config = Config()
+    if (course / "nbgrader_config.py").is_file():
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+    if "root" not in config.CourseDirectory:
+        config.CourseDirectory.root = str(course.resolve())
+    return config

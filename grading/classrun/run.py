@@ -2,8 +2,8 @@
 
 import glob
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from nbgrader.preprocessors import AssignLatePenalties
 from nbgrader.utils import parse_utc
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import SQLAlchemyError
-from traitlets.config import Config, PyFileConfigLoader
 
 from grading import likeness
 from grading.classrun import book, ledger
@@ -20,56 +19,12 @@ from grading.classrun.client import problem_of
 from grading.classrun.digests import UNBOUNDED, check_digests, submission_digest
 from grading.classrun.engines import Answered, in_processes, in_ray
 from grading.classrun.files import write_autograded
-from grading.classrun.frame import Frame, beside_of, frame_of
+from grading.classrun.frame import beside_of, config_of, frame_of, judged_ids
 from grading.classrun.one import Graded
+from grading.classrun.outcome import Asked, Change, ClassStopped, Summary
 from grading.classrun.worker import Question, Setup
 from grading.registry import OUR_CHECKS, load_checks
 from grading.wording import plain
-
-
-class ClassStopped(Exception):
-    """The run cannot go on. The text is written for the instructor; what was graded before stays."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the instructor asked for. `engine`: "local" or "ray"; `address`: Ray's, "" for one of our own."""
-
-    course: Path
-    assignment: str = "day2"
-    jobs: int = 2
-    engine: str = "local"
-    address: str = ""
-    seconds: float = 120.0
-    memory_mib: int = 1024
-    checks: str = ""
-    path: tuple[str, ...] = ()
-    force: bool = False
-
-
-@dataclass(frozen=True)
-class Change:
-    """A score that is another one than in the run before."""
-
-    learner: str
-    grade_id: str
-    before: float | None
-    after: float | None
-
-
-@dataclass
-class Summary:
-    """What came of a run. `not_graded` and `waiting` give reasons by learner; `changes` compares with the run before."""
-
-    graded: int = 0
-    skipped: int = 0
-    partly: int = 0
-    repaired: dict[str, int] = field(default_factory=dict)
-    not_graded: dict[str, str] = field(default_factory=dict)
-    waiting: dict[str, list[str]] = field(default_factory=dict)
-    changes: list[Change] = field(default_factory=list)
-    alike: list[str] = field(default_factory=list)
-
 
 Progress = Callable[[int, int, str], None]
 
@@ -126,7 +81,7 @@ class _Run:
         self.sums = book.sums(gradebook, self.plan)
         gradebook.rollback()  # the reading above began a transaction
         learners = self._learners()
-        questions = self._questions(store, learners, set(setup_grade_ids(self.frame)))
+        questions = self._questions(store, learners, set(judged_ids(self.frame)))
         answers = (
             in_ray(questions, setup, self.asked.address) if self.asked.engine == "ray" else in_processes(questions, setup, self.asked.jobs)
         )
@@ -143,8 +98,6 @@ class _Run:
         checks = self.asked.checks or (grader.checks if "checks" in grader else OUR_CHECKS)
         path = list(self.asked.path) or (list(grader.path) if "path" in grader else [])
         limits = dict(grader.limits) if "limits" in grader else {}
-        import sys
-
         sys.path[:0] = [folder for folder in path if folder not in sys.path]
         return Setup(
             frame=self.frame, checks=checks, path=path, limits=limits, seconds=self.asked.seconds, memory_mib=self.asked.memory_mib
@@ -229,22 +182,3 @@ def _is_text(name: str) -> bool:
 
 def _points(said: Any) -> float | None:
     return None if said is None or said.state == "not judged" else float(said.points)
-
-
-def setup_grade_ids(frame: Frame) -> list[str]:
-    """Return the grade ids that a check judges."""
-    import json
-
-    cells = [cell for text in frame.sanitised.values() for cell in json.loads(text)["cells"]]
-    marks = [cell["metadata"].get("nbgrader", {}) for cell in cells if cell["cell_type"] == "code"]
-    return [one["grade_id"] for one in marks if one.get("grade") and not one.get("solution")]
-
-
-def config_of(course: Path) -> Config:
-    """Return nbgrader's configuration as its own commands see it from the course folder."""
-    config = Config()
-    if (course / "nbgrader_config.py").is_file():
-        config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
-    if "root" not in config.CourseDirectory:
-        config.CourseDirectory.root = str(course.resolve())
-    return config

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from grading.classrun.run import Summary
+from grading.classrun.outcome import Summary
 from grading.wording import plain
 
 _MOST = 20  # lines of a kind on the terminal; the JSON has all
