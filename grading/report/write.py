@@ -9,8 +9,8 @@ from pathlib import Path
 
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy import Connection, create_engine
-from traitlets.config import Config, PyFileConfigLoader
 
+from grading.classrun.frame import config_of
 from grading.likeness import alike_path, load_alike
 from grading.report.book import Entry, absent, assignments, entries, graded_cells
 from grading.report.classroom import Classroom, Repaired
@@ -52,12 +52,7 @@ def folder_of(learner: str) -> str:
 
 def _course_directory(course: Path) -> CourseDirectory:
     """Return nbgrader's course directory as its own commands see it from `course`."""
-    config = Config()
-    if (course / "nbgrader_config.py").is_file():
-        config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
-    if "root" not in config.CourseDirectory:
-        config.CourseDirectory.root = str(course.resolve())
-    return CourseDirectory(config=config)
+    return CourseDirectory(config=config_of(course))
 
 
 @contextmanager
