@@ -4,6 +4,8 @@ import csv
 import html
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,8 +23,20 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 FULL, WRONG = sum(MACHINE.values()), "ref-wrong"
 ROOT_ONLY = os.geteuid() != 0
 ATTACKS = {one.name: one for one in hostile_class.attacks()}
-STOCK = ("skip_execution_tags", "doubled_tests", "records_are_links", "html_in_a_record")
-EVERYWHERE = ("/tmp", "/var/tmp", "/dev/shm", "/usr/lib", "/etc", "/")
+STOCK = ("newline_in_the_name", "bytes_in_the_name", "skip_execution_tags", "doubled_tests", "records_are_links", "html_in_a_record")
+EVERYWHERE = (
+    "/tmp",
+    "/var/tmp",
+    "/dev/shm",
+    "/usr/lib",
+    "/usr/lib/python3",
+    "/etc",
+    "/root",
+    "/home",
+    "/",
+    Path(os.__file__).parent,
+    Path.home(),
+)
 FORMULA = re.compile(r"[=+\-@\t\r\n]")
 
 
@@ -269,9 +283,25 @@ def test_stock_autograding_finds_the_same_scores(graded: Outcome, generated: Pat
             subprocess.run(["rm", "-r", root / "submitted" / learner], check=True)
         hostile_class.run_nbgrader(root, "autograde", {**os.environ, "HOME": str(tmp_path)})
     found = hostile_class.read_grades(root)
-    for learner in [one.learner for one in few] + [HONEST[0]]:
+    assert not {ATTACKS[name].learner for name in STOCK[:2]} & found.keys(), "nbgrader cannot hold these names, and would stop the class"
+    for learner in [one.learner for one in few[2:]] + [HONEST[0]]:
         same = {cell: (grade.auto, grade.waits) for cell, grade in found[learner].items()}
         assert same == {cell: (grade.auto, grade.waits) for cell, grade in graded.grades[learner].items()}, learner
+
+
+def test_the_census_sees_what_an_attack_that_works_would_leave(tmp_path: Path) -> None:
+    before, running = hostile_class.census(tmp_path), hostile_class.children()
+    (tmp_path / "mark-1").symlink_to("/etc/passwd")
+    assert hostile_class.census(tmp_path) != before
+    assert hostile_class.left_behind("mark", tmp_path) == [str(tmp_path / "mark-1")]
+    with hostile_class.listener() as waiting, hostile_class.orphans_come_here():
+        subprocess.run(["sh", "-c", "setsid sleep 60 & exec true"], check=True, stdout=subprocess.DEVNULL)
+        orphans = hostile_class.children() - running
+        for orphan in orphans:
+            os.kill(int(orphan.split()[0]), signal.SIGKILL)
+            os.waitpid(int(orphan.split()[0]), 0)
+        socket.create_connection(waiting.getsockname(), 1).close()
+        assert (len(orphans), hostile_class.calls(waiting)) == (1, 1)
 
 
 def test_every_attack_says_what_it_wants() -> None:
