@@ -7,6 +7,7 @@ the hidden lines back from the gradebook, as in a stock run.
 
 import copy
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,18 +28,24 @@ class NoRelease(Exception):
 
 def rebuild(release: Path, folder: Path, notebook: str) -> tuple[NotebookNode, list[str]]:
     """Return the rebuilt notebook, and what had to be repaired, for the instructor. Raises NoRelease; nothing a learner wrote raises."""
-    return put_into(_released(release / f"{notebook}.ipynb"), folder, notebook)
+    rebuilt = _released(release / f"{notebook}.ipynb")
+    sources, repairs = learner_sources(rebuilt.cells, folder, notebook)
+    for cell in rebuilt.cells:
+        if marks_of(cell).get("solution"):
+            cell.source = sources[marks_of(cell)["grade_id"]]
+    return rebuilt, repairs
 
 
-def put_into(rebuilt: NotebookNode, folder: Path, notebook: str) -> tuple[NotebookNode, list[str]]:
-    """Put the learner's solution cells into a fresh copy of the released notebook, in place; returns as `rebuild`."""
+def learner_sources(released: Sequence[NotebookNode], folder: Path, notebook: str) -> tuple[dict[str, str], list[str]]:
+    """Return {grade id: source} for every released solution cell, the learner's where there is one, and repairs as `rebuild` does."""
     try:
         theirs, repairs = notebook_cells(folder, notebook), []
     except BadEvidence as bad:  # graded as an empty notebook
         theirs, repairs = [], [f"graded as an empty notebook: {bad}"]
-    repairs += _put_in(rebuilt, _first_sources(theirs))
-    repairs += _differences(rebuilt, theirs) if theirs else []
-    return rebuilt, [plain(repair, 300) for repair in repairs[:_MAX_REPAIRS]]
+    sources = {marks_of(cell)["grade_id"]: cell.source for cell in released if marks_of(cell).get("solution")}
+    repairs += _put_in(sources, _first_sources(theirs))
+    repairs += _differences(released, theirs) if theirs else []
+    return sources, [plain(repair, 300) for repair in repairs[:_MAX_REPAIRS]]
 
 
 def _released(path: Path) -> NotebookNode:
@@ -64,29 +71,26 @@ def _first_sources(cells: list[dict[str, Any]]) -> dict[str, str]:
     return sources
 
 
-def _put_in(rebuilt: NotebookNode, sources: dict[str, str]) -> list[str]:
+def _put_in(sources: dict[str, str], theirs: dict[str, str]) -> list[str]:
     repairs = []
-    for cell in rebuilt.cells:
-        marks = marks_of(cell)
-        if not marks.get("solution"):
-            continue
-        source = sources.get(marks["grade_id"])
+    for grade_id in sources:
+        source = theirs.get(grade_id)
         if source is None:
-            repairs.append(f"{marks['grade_id']}: the solution cell is not there")
+            repairs.append(f"{grade_id}: the solution cell is not there")
         elif len(source) > MAX_SOURCE_CHARS:
-            repairs.append(f"{marks['grade_id']}: {len(source):,} characters, left out")
+            repairs.append(f"{grade_id}: {len(source):,} characters, left out")
         else:
-            cell.source = source
+            sources[grade_id] = source
     return repairs
 
 
-def _differences(rebuilt: NotebookNode, theirs: list[dict[str, Any]]) -> list[str]:
+def _differences(released: Sequence[NotebookNode], theirs: list[dict[str, Any]]) -> list[str]:
     """Say where the submitted notebook had something that an untouched one has not."""
     counts = Counter(str(marks_of(cell).get("grade_id")) for cell in theirs)
     by_id = {str(marks_of(cell).get("grade_id")): cell for cell in reversed(theirs)}
-    released = {_tags(cell) for cell in rebuilt.cells}
-    found = [f"{_tags(cell)}: dropped from a cell" for cell in theirs if _tags(cell) not in released | {""}]
-    for ours in rebuilt.cells:
+    known = {_tags(cell) for cell in released}
+    found = [f"{_tags(cell)}: dropped from a cell" for cell in theirs if _tags(cell) not in known | {""}]
+    for ours in released:
         grade_id = marks_of(ours).get("grade_id")
         if grade_id is not None and counts[grade_id]:
             found += [f"{grade_id}: {what}" for what in _changes(ours, by_id[grade_id], counts[grade_id])]

@@ -13,7 +13,7 @@ from nbgrader import api
 from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from grading.classrun.one import Graded, Notebook
+from grading.classrun.one import Graded
 
 _SUBMITTED, _NOTEBOOK, _GRADE, _COMMENT = (
     one.__table__ for one in (api.SubmittedAssignment, api.SubmittedNotebook, api.Grade, api.Comment)
@@ -75,10 +75,10 @@ def save(book: Connection, plan: Plan, graded: Graded, when: datetime | None, la
     if book.execute(select(student.c.id).where(student.c.id == graded.learner)).fetchone() is None:
         book.execute(insert(student).values(id=graded.learner))
     submission, seconds_late = _submission(book, plan, graded.learner, when)
-    for name, notebook in plan.notebooks.items():
-        if name in graded.notebooks:
-            _save_notebook(book, plan, submission, name, graded.notebooks[name])
-            _penalise(book, submission, notebook, (graded.learner, seconds_late), late)
+    mine = _notebooks(book, plan, submission)
+    _save_scores(book, plan, graded, mine)
+    for name, row in mine.items():
+        _penalise(book, (row, list(plan.graded[name].values())), (graded.learner, seconds_late), late)
 
 
 def _submission(book: Connection, plan: Plan, learner: str, when: datetime | None) -> tuple[str, float]:
@@ -88,47 +88,58 @@ def _submission(book: Connection, plan: Plan, learner: str, when: datetime | Non
     if row is None:
         number = _id(plan.assignment, learner)
         book.execute(insert(_SUBMITTED).values(id=number, assignment_id=plan.assignment, student_id=learner, timestamp=when))
-        _mirror(book, plan, number)
         return number, _late(plan, when, None)
     if when is not None:
         book.execute(update(_SUBMITTED).where(_SUBMITTED.c.id == row.id).values(timestamp=when))
     return str(row.id), _late(plan, when or row.timestamp, row.extension)
 
 
-def _mirror(book: Connection, plan: Plan, submission: str) -> None:
-    """Make the rows of a new submission: its notebooks, and their grades and comments, still empty."""
-    for name, number in plan.notebooks.items():
-        mine = _id(submission, number)
-        book.execute(insert(_NOTEBOOK).values(id=mine, assignment_id=submission, notebook_id=number, flagged=False))
-        grades = [
-            {"id": _id(mine, cell, "grade"), "notebook_id": mine, "cell_id": cell, "needs_manual_grade": True}
-            for cell in plan.graded[name].values()
-        ]
-        comments = [{"id": _id(mine, cell, "comment"), "notebook_id": mine, "cell_id": cell} for cell in plan.commented[name].values()]
-        for table, rows in ((_GRADE, grades), (_COMMENT, comments)):
-            if rows:
-                book.execute(insert(table), rows)
+def _notebooks(book: Connection, plan: Plan, submission: str) -> dict[str, str]:
+    """Return {name: row} of a submission's notebooks; makes rows that are not there, of an assignment that has grown for example."""
+    asked = select(_NOTEBOOK.c.notebook_id, _NOTEBOOK.c.id).where(_NOTEBOOK.c.assignment_id == submission)
+    known = {str(notebook): str(row) for notebook, row in book.execute(asked)}
+    new = {number: _id(submission, number) for number in plan.notebooks.values() if number not in known}
+    rows = [{"id": row, "assignment_id": submission, "notebook_id": number, "flagged": False} for number, row in new.items()]
+    if rows:
+        book.execute(insert(_NOTEBOOK), rows)
+    return {name: (known | new)[number] for name, number in plan.notebooks.items()}
 
 
-def _save_notebook(book: Connection, plan: Plan, submission: str, name: str, notebook: Notebook) -> None:
-    mine = book.execute(
-        select(_NOTEBOOK.c.id).where(_NOTEBOOK.c.assignment_id == submission, _NOTEBOOK.c.notebook_id == plan.notebooks[name])
-    ).scalar_one()
-    given = {str(c): m for c, m in book.execute(select(_GRADE.c.cell_id, _GRADE.c.manual_score).where(_GRADE.c.notebook_id == mine))}
-    rows = [
-        {"cell": cell, "score": score, "waits": score is None or given.get(cell) is not None}
-        for one, score in notebook.scores.items()
-        if (cell := plan.graded[name].get(one)) is not None
-    ]
-    _set(book, _GRADE, mine, rows, {"auto_score": "score", "needs_manual_grade": "waits"})
-    said = [{"cell": plan.commented[name][one], "text": text} for one, text in notebook.comments.items() if one in plan.commented[name]]
-    _set(book, _COMMENT, mine, said, {"auto_comment": "text"})
+def _save_scores(book: Connection, plan: Plan, graded: Graded, mine: dict[str, str]) -> None:
+    """Write the scores and comments of all notebooks. `mine`: {notebook: the submission's row of it}."""
+    grades = {(mine[name], cell) for name, cells in plan.graded.items() for cell in cells.values()}
+    by_hand = _made(book, _GRADE, grades, _GRADE.c.manual_score, {"needs_manual_grade": True})
+    _made(book, _COMMENT, {(mine[name], cell) for name, cells in plan.commented.items() for cell in cells.values()}, _COMMENT.c.id, {})
+    scores, comments = [], []
+    for name, notebook in graded.notebooks.items():
+        row, cells, commented = mine[name], plan.graded[name], plan.commented[name]
+        for one, score in notebook.scores.items():
+            if (cell := cells.get(one)) is not None:
+                scores.append({"row": row, "cell": cell, "score": score, "waits": score is None or by_hand.get(cell) is not None})
+        comments += [{"row": row, "cell": commented[one], "text": text} for one, text in notebook.comments.items() if one in commented]
+    _set(book, _GRADE, scores, {"auto_score": "score", "needs_manual_grade": "waits"})
+    _set(book, _COMMENT, comments, {"auto_comment": "text"})
 
 
-def _set(book: Connection, table: Any, notebook: str, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
+def _made(book: Connection, table: Any, wanted: set[tuple[str, str]], column: Any, empty: dict[str, Any]) -> dict[str, Any]:
+    """Return {cell: a column of its row}; makes the (notebook, cell) rows that are not there."""
+    rows, cells = sorted({row for row, _ in wanted}), sorted({cell for _, cell in wanted})
+    # the cells are named, because the tables' only index begins with them: without, a query reads every learner's rows
+    asked = select(table.c.cell_id, column).where(table.c.notebook_id.in_(rows), table.c.cell_id.in_(cells))
+    known = {str(cell): value for cell, value in book.execute(asked)}
+    kind = table.name
+    new = [{"id": _id(row, cell, kind), "notebook_id": row, "cell_id": cell, **empty} for row, cell in sorted(wanted) if cell not in known]
+    if new:
+        book.execute(insert(table), new)
+    return known
+
+
+def _set(book: Connection, table: Any, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
     if rows:
         values: dict[str, Any] = {column: bindparam(name) for column, name in columns.items()}
-        book.execute(update(table).where(table.c.notebook_id == notebook, table.c.cell_id == bindparam("cell")).values(values), rows)
+        book.execute(
+            update(table).where(table.c.notebook_id == bindparam("row"), table.c.cell_id == bindparam("cell")).values(values), rows
+        )
 
 
 def _late(plan: Plan, when: datetime | None, extension: timedelta | None) -> float:
@@ -137,17 +148,17 @@ def _late(plan: Plan, when: datetime | None, extension: timedelta | None) -> flo
     return max(0.0, (when - (plan.duedate + (extension or timedelta()))).total_seconds())
 
 
-def _penalise(book: Connection, submission: str, notebook: str, who: tuple[str, float], late: AssignLatePenalties) -> None:
-    """Ask nbgrader's late plug-in, as AssignLatePenalties does."""
-    mine = (_NOTEBOOK.c.assignment_id == submission, _NOTEBOOK.c.notebook_id == notebook)
+def _penalise(book: Connection, notebook: tuple[str, list[str]], who: tuple[str, float], late: AssignLatePenalties) -> None:
+    """Ask nbgrader's late plug-in, as AssignLatePenalties does. `notebook`: the submission's row of it, and its graded cells."""
+    row, cells = notebook
     penalty = None
     if who[1] > 0:
         counted = func.coalesce(_GRADE.c.manual_score, _GRADE.c.auto_score, 0.0) + func.coalesce(_GRADE.c.extra_credit, 0.0)
-        joined = _GRADE.join(_NOTEBOOK, _GRADE.c.notebook_id == _NOTEBOOK.c.id)
-        score = float(book.execute(select(func.coalesce(func.sum(counted), 0.0)).select_from(joined).where(*mine)).scalar_one())
-        asked = late.plugin_inst.late_submission_penalty(who[0], score, who[1])
-        penalty = None if asked is None else min(max(float(asked), 0.0), score)
-    book.execute(update(_NOTEBOOK).where(*mine).values(late_submission_penalty=penalty))
+        asked = select(func.coalesce(func.sum(counted), 0.0)).where(_GRADE.c.notebook_id == row, _GRADE.c.cell_id.in_(cells))
+        score = float(book.execute(asked).scalar_one())
+        said = late.plugin_inst.late_submission_penalty(who[0], score, who[1])
+        penalty = None if said is None else min(max(float(said), 0.0), score)
+    book.execute(update(_NOTEBOOK).where(_NOTEBOOK.c.id == row).values(late_submission_penalty=penalty))
 
 
 def _id(*parts: str) -> str:

@@ -13,11 +13,12 @@ from pydantic import Field
 
 from grading.classrun.digests import submission_digest
 from grading.classrun.frame import Frame
+from grading.classrun.page import page
 from grading.guard import timestamp_in
 from grading.likeness import fingerprints
-from grading.rebuild import put_into
+from grading.rebuild import learner_sources
 from grading.registry import Check, learner_line
-from grading.submission import Submission, marks_of
+from grading.submission import Submission
 from grading.verdict import Verdict, from_bad_evidence, not_judged
 from grading.wording import as_text
 from labkit.evidence import BadEvidence
@@ -65,8 +66,9 @@ def grade(task: Task, frame: Frame, judging: Judging) -> Graded:
     faults: dict[str, str] = {}
 
     def verdict(grade_id: str, points: float) -> Verdict:
-        verdicts[grade_id] = said = task.kept.get(grade_id) or _judged(judging, grade_id, points, faults)
-        return said
+        if grade_id not in verdicts:  # a cell asks twice: for what it says, and for its score
+            verdicts[grade_id] = task.kept.get(grade_id) or _judged(judging, grade_id, points, faults)
+        return verdicts[grade_id]
 
     notebooks = {name: _notebook(task, frame, name, verdict) for name in frame.sanitised}
     return Graded(
@@ -105,30 +107,34 @@ def _judged(judging: Judging, grade_id: str, points: float, faults: dict[str, st
 
 
 def _notebook(task: Task, frame: Frame, name: str, verdict: Callable[[str, float], Verdict]) -> Notebook:
-    rebuilt, repaired = put_into(nbformat.v4.reads(frame.released[name]), task.folder, name)
-    sources = {marks_of(cell)["grade_id"]: cell.source for cell in rebuilt.cells if marks_of(cell).get("solution")}
-    notebook = nbformat.v4.reads(frame.sanitised[name])
+    sources, repaired = learner_sources(page(frame.released[name]).cells, task.folder, name)
+    sanitised = page(frame.sanitised[name])
+    changed: dict[int, NotebookNode] = {}
     scores: dict[str, float | None] = {}
     comments: dict[str, str | None] = {}
-    for cell in notebook.cells:
-        _fill(cell, sources, verdict)
+    for place, ours in enumerate(sanitised.cells):
+        cell = _filled(ours, sources, verdict)
+        if cell is not ours:
+            changed[place] = cell
         marks = cell.metadata.get("nbgrader", {})
         if utils.is_grade(cell):
             scores[marks["grade_id"]] = _score(cell, verdict)
         if utils.is_solution(cell) or utils.is_task(cell):
             untouched = marks.get("checksum") == utils.compute_checksum(cell) and not utils.is_task(cell)
             comments[marks["grade_id"]] = "No response." if untouched else None
-    return Notebook(text=nbformat.v4.writes(notebook) + "\n", repaired=repaired, scores=scores, comments=comments)
+    return Notebook(text=sanitised.text(changed), repaired=repaired, scores=scores, comments=comments)
 
 
-def _fill(cell: NotebookNode, sources: Mapping[str, str], verdict: Callable[[str, float], Verdict]) -> None:
-    """Put the learner's source or the verdict's output into a cell."""
+def _filled(cell: NotebookNode, sources: Mapping[str, str], verdict: Callable[[str, float], Verdict]) -> NotebookNode:
+    """Return the cell with the learner's source or the verdict's output in it; the cell itself when there is nothing to put in."""
     marks: dict[str, Any] = cell.metadata.get("nbgrader", {})
+    put: dict[str, Any] = {}
     if utils.is_solution(cell) and marks["grade_id"] in sources:
-        cell.source = sources[marks["grade_id"]]
+        put["source"] = sources[marks["grade_id"]]
     if cell.cell_type == "code":
         graded = utils.is_grade(cell) and not utils.is_solution(cell)
-        cell.outputs = outputs(verdict(marks["grade_id"], float(marks["points"])), float(marks["points"])) if graded else []
+        put["outputs"] = outputs(verdict(marks["grade_id"], float(marks["points"])), float(marks["points"])) if graded else []
+    return NotebookNode({**cell, **put}) if any(cell.get(key) != value for key, value in put.items()) else cell
 
 
 def outputs(verdict: Verdict, points: float) -> list[NotebookNode]:
