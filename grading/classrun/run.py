@@ -1,6 +1,7 @@
 """A class run: find the submissions, skip what is graded, ask the engine, and let one writer keep what comes back, in sorted order."""
 
 import glob
+import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -110,6 +111,9 @@ class _Run:
         learners = sorted((one.parent.name, one) for one in found if one.is_dir())
         for name in (name for name, _ in learners if not _is_text(name)):
             self.summary.not_graded[name] = "the folder's name is no text (UTF-8), so that no gradebook can hold it"
+        for folder in glob.glob(str(Path(pattern).parent)):  # noqa: PTH207 - glob passes over what it may not read
+            if Path(folder).is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+                self.summary.not_graded[Path(folder).name] = "its folder may not be read: give the grader's user permission, and run again"
         return [one for one in learners if _is_text(one[0])]
 
     def _questions(self, store: sqlite3.Connection, learners: list[tuple[str, Path]], grade_ids: set[str]) -> Iterator[Question]:
