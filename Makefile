@@ -50,6 +50,8 @@ check: setup ## check style, types, imports, notebooks and locks, without runnin
 	@.venv/bin/lint-imports
 	@echo "check: the notebooks are what lessons/ builds"
 	@$(VENV_PYTHON) -m tools.build --check
+	@echo "check: the lessons name only what the reference table has"
+	@$(VENV_PYTHON) -m tools.refs --text
 	@echo "check: the locks fit their inputs"
 	@$(VENV_PYTHON) -m tools.lock --check
 

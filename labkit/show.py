@@ -17,10 +17,10 @@ def text(message: str) -> None:
     sys.stdout.write(message + "\n")
 
 
-def folded(title: str, body: str) -> None:
-    """Display a long text that a reader may open: folded in a notebook, as it is everywhere else."""
+def folded(title: str, body: str, *, opened: bool = False) -> None:
+    """Display a long text that a reader may open: folded in a notebook unless `opened`, as it is everywhere else."""
     if "ipykernel" in sys.modules:
-        markup = f"<details><summary>{html.escape(title)}</summary><pre>{html.escape(body)}</pre></details>"
+        markup = f"<details{' open' * opened}><summary>{html.escape(title)}</summary><pre>{html.escape(body)}</pre></details>"
         _display({"text/plain": f"{title}\n{body}", "text/html": markup})
     else:
         text(f"{title}\n{body}")

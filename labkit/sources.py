@@ -88,7 +88,11 @@ def _index(use: Callable[[Any], T], archive: Path | None = None) -> T:
     try:
         with PyPISimple(os.environ.get("PIP_INDEX_URL", PYPI_SIMPLE_ENDPOINT)) as index:
             return use(index)
-    except (requests.RequestException, NoSuchProjectError, DigestMismatchError, NoDigestsError, StopIteration) as error:
+    except StopIteration:
+        raise LearnerMessage(
+            f"The package index has no {archive.name if archive else 'vLLM'}.", "`pip index versions vllm` lists what it has."
+        ) from None
+    except (requests.RequestException, NoSuchProjectError, DigestMismatchError, NoDigestsError) as error:
         raise LearnerMessage(
             f"The package index did not give {archive.name if archive else 'the list of vLLM versions'} ({type(error).__name__}).",
             f"Check the network and run this cell again, or put that file into {archive.parent} by hand."

@@ -1,15 +1,12 @@
 """Plots and tables of the lessons. Every plot comes with alternative text and a table of its data."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 from labkit import plots, show
 from labkit.callpath import follow, map_of
 from labkit.lane import LaneName
 from labkit.plots import show_figure
-from labkit.sources import snippet
 
 DIGITS = 3  # significant digits of a duration in a table
 
@@ -71,9 +68,3 @@ def show_call_path(spied: Mapping[str, Any], lane: LaneName) -> None:
 def duration(seconds: float) -> str:
     """Seconds as text with three significant digits, in the unit that reads best."""
     return f"{seconds:.{DIGITS}g} s" if seconds >= 1 else f"{seconds * 1000:.{DIGITS}g} ms"
-
-
-def show_source(tree: Path, path: str, symbol: str) -> None:
-    """Show a function of vLLM's source with its place."""
-    line, text = snippet(tree, path, symbol)
-    show.text(f"{tree.name}/{path}:{line}\n\n{dedent(text)}")

@@ -1,7 +1,7 @@
 """Look up everything of vLLM's source that lessons name, and say what does not hold.
 
     python -m tools.refs                                the pinned version's tree, and the words of the lessons
-    python -m tools.refs --vllm 0.33.0 --vllm PATH      other versions or trees ("newest": the newest release)
+    python -m tools.refs --vllm 0.33.0 --vllm PATH      other versions or trees ("newest": the newest release; "known": all of labkit/pins.py)
     python -m tools.refs --report pinned newest         what moved, vanished or changed from one to the other, and which lines name it
     python -m tools.refs --text                         the words of the lessons alone: no tree, no network
 
@@ -9,6 +9,7 @@ Versions are fetched as files from the package index, once, and kept in the cour
 """
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,10 @@ def tree_of(asked: str) -> Tree:
     folder = Path(asked)
     if folder.is_dir():
         return Tree(folder.resolve())
+    if not re.fullmatch(r"pinned|newest|\d[\w.]*", asked):
+        raise LearnerMessage(
+            f"{asked!r} is no folder here, and no version.", 'Name a source tree, a version such as 0.33.0, "pinned" or "newest".'
+        )
     version = newest_version() if asked == "newest" else pins.VLLM if asked == "pinned" else asked
     return Tree(vllm_source(print, version))
 
@@ -42,8 +47,10 @@ def resolve(table: Table, tree: Tree) -> list[Found]:
 
 
 def unresolved(found: Sequence[Found], tree: Tree, cited: Mapping[str, Sequence[Line]]) -> list[str]:
-    """What does not hold in a tree, one text for each row, with the lines that name it."""
-    return [f"{_what(one, tree)}\n{named(touching(cited, one.row.ref))}" for one in found if not one.ok]
+    """What does not hold in a tree, one text for each row, with the lines that name it. In the pinned version nothing may have moved: lessons stop at these lines."""
+    pinned = str(tree.version) == pins.VLLM
+    wrong = [one for one in found if not one.ok or (pinned and one.state == "moved")]
+    return [f"{_what(one, tree)}\n{named(touching(cited, one.row.ref))}" for one in wrong]
 
 
 def named(lines: Sequence[Line]) -> str:
@@ -53,6 +60,8 @@ def named(lines: Sequence[Line]) -> str:
 
 
 def _what(one: Found, tree: Tree) -> str:
+    if one.state == "moved":
+        return f"{one.called} ({one.kind}) is at {one.place} in vLLM {tree.version}, the pinned one. Named in:"
     if one.state == "missing":
         others = f"; the name is in {', '.join(map(str, one.others[:4]))}" if one.others else ""
         return f"{one.called} ({one.kind}) is not in vLLM {tree.version}{others}. Named in:"
@@ -73,7 +82,8 @@ def show(found: Sequence[Found], tree: Tree, seconds: float, quiet: bool) -> Non
 def check_trees(asked: Sequence[str], table: Table, cited: Mapping[str, Sequence[Line]], quiet: bool) -> list[str]:
     """Resolve the table in each tree and return what does not hold."""
     wrong: list[str] = []
-    for tree in map(tree_of, asked):
+    known = [pins.VLLM, *pins.VLLM_SDIST_OTHERS]
+    for tree in (tree_of(one) for name in asked for one in (known if name == "known" else [name])):
         began = time.process_time()
         found = resolve(table, tree)
         show(found, tree, time.process_time() - began, quiet)
@@ -84,7 +94,7 @@ def check_trees(asked: Sequence[str], table: Table, cited: Mapping[str, Sequence
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.refs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vllm", action="append", metavar="PATH|VERSION|newest", help="a source tree to look in; may be repeated")
+    parser.add_argument("--vllm", action="append", metavar="PATH|VERSION|newest|known", help="a source tree to look in; may be repeated")
     parser.add_argument("--report", nargs=2, metavar=("OLD", "NEW"), help="compare two versions or trees")
     parser.add_argument("--text", action="store_true", help="only compare the lessons with the table")
     parser.add_argument("--quiet", action="store_true", help="leave out the rows that are where lessons say")

@@ -84,13 +84,23 @@ def _cells(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _in_code(code: str, begin: int) -> Iterator[Word]:
-    """What code imports from vLLM, and the keywords that it gives to LLM and SamplingParams."""
+    """What code imports from vLLM, the keywords that it gives to LLM and SamplingParams, and what it shows with `lab.where`."""
     for node in ast.walk(_parsed(code)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "vllm":
             yield from (Word(f"{node.module}.{alias.name}", begin + node.lineno - 1) for alias in node.names)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in TAKES:
             taken = TAKES[node.func.id]
             yield from (Word(f"{taken}.{keyword.arg}", begin + keyword.lineno - 1) for keyword in node.keywords if keyword.arg)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "lab.where":
+            yield from (Word(text.value, begin + text.lineno - 1) for text in _texts(node.args) if isinstance(text.value, str))
+
+
+def _texts(arguments: list[ast.expr]) -> Iterator[ast.Constant]:
+    """The constants in a call's arguments, without the keys of a dictionary (which lane is meant)."""
+    for argument in arguments:
+        parts = list(ast.walk(argument))
+        keys = {id(key) for part in parts if isinstance(part, ast.Dict) for key in part.keys}
+        yield from (part for part in parts if isinstance(part, ast.Constant) and id(part) not in keys)
 
 
 def _defined(code: str) -> Iterator[str]:

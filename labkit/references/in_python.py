@@ -18,6 +18,11 @@ def symbol(tree: Tree, path: str, name: str) -> Place | None:
     return _place(path, node) if node is not None else None
 
 
+def names(tree: Tree, path: str) -> list[str]:
+    """Return every name that `symbol` finds in a Python file; none for another file."""
+    return list(_names(tree.text(path))) if path.endswith(".py") else []
+
+
 def elsewhere(tree: Tree, name: str) -> list[Place]:
     """Return where else in the tree a name of that spelling is defined."""
     first = name.partition(".")[0]

@@ -34,6 +34,11 @@ class Row(Strict):
     renamed: dict[str, str] = Field(default={})
 
     @property
+    def path(self) -> str:
+        """What stands before the path's colon: the file, or the whole reference where there is no colon."""
+        return self.ref.partition(":")[0]
+
+    @property
     def symbol(self) -> str:
         """What stands behind the path's colon, "" where nothing does."""
         return self.ref.partition(":")[2]

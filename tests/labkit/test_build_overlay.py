@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from labkit import pins
 from labkit.build import find, linker, locate, overlay, tree, witness
 from labkit.build.find import Definition
 from labkit.build.locate import Site
@@ -21,7 +22,7 @@ from labkit.messages import LearnerMessage
 from labkit.paths import cache
 
 CPU, CUDA = Lane("cpu", ("a test",), "float32"), Lane("cuda", ("a test",), "float16", "a GPU")
-VLLM = cache() / "src" / "vllm-0.32.0"
+VLLM = cache() / "src" / f"vllm-{pins.VLLM}"
 with_vllm = pytest.mark.skipif(
     not (VLLM / ".complete").is_file(), reason="vLLM's source is not in the course's cache: `labkit prepare` fetches it"
 )

