@@ -28,5 +28,5 @@ def _wrapped(part: str) -> str:
 def plain(text: str, limit: int = _PART_LIMIT) -> str:
     """Return text on one line, without escape sequences, control or direction-changing characters, at most `limit` long."""
     words = " ".join(_ANSI.sub("", text).split())
-    kept = "".join(c for c in words if not unicodedata.category(c).startswith("C"))
+    kept = words if words.isprintable() else "".join(c for c in words if not unicodedata.category(c).startswith("C"))
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"

@@ -8,6 +8,7 @@ import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
@@ -31,6 +32,7 @@ MAX_HEAD_ATTRIBUTES = 40
 LOCATION_LISTS, CALL_SITES = "location lists", "call sites"
 OPTIMISED_TAGS = {ENUM_DW_TAG[name] for name in ("DW_TAG_call_site", "DW_TAG_GNU_call_site")}
 IN_A_LIST = {(ENUM_DW_AT["DW_AT_location"], ENUM_DW_FORM[form]) for form in ("DW_FORM_sec_offset", "DW_FORM_loclistx")}
+_READERS: WeakKeyDictionary[Image, DWARFInfo | None] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,16 @@ class Head:
 
 
 def dwarf_of(image: Image) -> DWARFInfo | None:
-    """Return pyelftools' reader over the debug sections that the course reads, None where there is no debug information."""
+    """Return pyelftools' reader over the debug sections that the course reads, None where there is no debug information.
+
+    An image has one reader, which lives as long as it does: half of a reader's time goes into declarations that it then remembers.
+    """
+    if image not in _READERS:
+        _READERS[image] = _reader(image)
+    return _READERS[image]
+
+
+def _reader(image: Image) -> DWARFInfo | None:
     if ".debug_info" not in image.sections:
         return None
     contents = {name: image.content(f".debug_{name}") for name in READ}
