@@ -17,12 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from grading import likeness
 from grading.classrun import book, ledger
 from grading.classrun.client import problem_of
-from grading.classrun.digests import UNBOUNDED, check_digests, submission_digest
+from grading.classrun.digests import UNBOUNDED, submission_digest
 from grading.classrun.engines import Answered, in_processes, in_ray
 from grading.classrun.files import write_autograded
 from grading.classrun.frame import beside_of, config_of, frame_of, judged_ids
 from grading.classrun.one import Graded
 from grading.classrun.outcome import Asked, Change, ClassStopped, Summary
+from grading.classrun.reach import check_digests
 from grading.classrun.worker import Question, Setup
 from grading.registry import OUR_CHECKS, load_checks
 from grading.wording import plain

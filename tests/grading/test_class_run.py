@@ -1,5 +1,6 @@
 """Class runs over the tiny course: what is skipped, what is judged again, and what a kill or a damaged file costs: time, never a grade."""
 
+import importlib
 import json
 import os
 import random
@@ -15,6 +16,9 @@ from typing import Any
 import pytest
 import tinycourse
 from tinycourse import ASSIGNMENT, FULL, HERE, REPOSITORY, Learner
+
+from grading.classrun import reach
+from grading.registry import load_checks
 
 pytestmark = pytest.mark.real
 CHECKS = ("--checks", "course_checks", "--path", str(HERE))
@@ -69,9 +73,51 @@ def test_a_changed_check_is_judged_again_and_the_others_are_not(root: Path, tmp_
     (package / "demo.py").write_text(text)
     checks = ("--checks", "split_checks", "--path", str(tmp_path / "mine"))
     assert grade(root, checks=checks)["graded"] == 7
-    (package / "demo.py").write_text(text + "\n# another version\n")
+    (package / "demo.py").write_text("# a comment is no other check\n" + text)
+    assert grade(root, checks=checks)["skipped"] == 7
+    (package / "demo.py").write_text(text.replace("Case((2,), 4)", "Case((2,), 5)"))
     again = grade(root, checks=checks)
-    assert (again["graded"], again["partly"], again["skipped"], again["changes"]) == (7, 7, 0, [])
+    assert (again["graded"], again["partly"], again["skipped"]) == (7, 7, 0)
+    assert {one["grade_id"] for one in again["changes"]} == {"demo-double"} and len(again["changes"]) == 6
+
+
+def test_a_check_is_another_when_what_it_reaches_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "reached_checks"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "helper.py").write_text("LIMIT = 1\n")
+    (package / "table.json").write_text("{}")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = (
+        "from reached_checks import helper\nMOST = 5\nWORDS = {'a': 1}\nNAMED = 'table.json'\n\n\ndef _inner():\n    return MOST\n\n\n"
+        "def one(submission, points):\n    'One.'\n    return _inner()\n\n\n"
+        "def two(submission, points):\n    'Two.'\n    return helper.LIMIT, WORDS, NAMED\n\n\nCHECKS = [one, two]\n"
+    )
+
+    def digests(now: str) -> dict[str, str]:
+        (package / "demo.py").write_text(now)
+        for cached in (reach._reached, reach._code, reach._imports, reach._path):
+            cached.cache_clear()
+        for name in [name for name in sys.modules if name.startswith("reached_checks.")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        return reach.check_digests(load_checks("reached_checks"))
+
+    def changed(now: str) -> set[str]:
+        after = digests(now)
+        return {one for one in after if after[one] != before[one]}
+
+    before = digests(text)
+    assert changed(text.replace("\n\n\n", "\n# why\n\n\n")) == set()
+    assert changed(text.replace("MOST = 5", "MOST = 6")) == {"demo-one"}
+    assert changed(text.replace("'a': 1", "'a': 2")) == {"demo-two"}
+    assert changed(text.replace("'One.'", "'Else.'")) == {"demo-one"}, "a check's first line is what the learner reads"
+    assert changed(text + "WORDS.update(b=2)\n") == {"demo-one", "demo-two"}, "a statement that binds nothing may do anything"
+    (package / "helper.py").write_text("LIMIT = 2\n")
+    assert changed(text) == {"demo-two"}
+    (package / "helper.py").write_text("LIMIT = 1\n")
+    (package / "table.json").write_text("[]")
+    assert changed(text) == {"demo-two"}
 
 
 def test_a_score_by_hand_stays_and_waits_for_a_second_look(root: Path) -> None:
