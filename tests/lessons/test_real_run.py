@@ -86,15 +86,20 @@ def test_a_machine_without_torch_and_vllm_grades(grader, tmp_path):
         line = [grader, "-m", "nbgrader", command, "day2", f"--CourseDirectory.root={tmp_path}"]
         done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
-    export = subprocess.run(
-        [grader, "-m", "nbgrader", "export", f"--CourseDirectory.root={tmp_path}", f"--to={tmp_path}/grades.csv"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-    assert export.returncode == 0, export.stderr[-2000:]
-    row = (tmp_path / "grades.csv").read_text().splitlines()
-    score = dict(zip(row[0].split(","), row[1].split(","), strict=True))
+    one_by_one = exported(grader, tmp_path)
+    line = [grader, "-m", "grading", "class", "--course-dir", tmp_path, "--assignment", "day2", "--jobs", "2"]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert json.loads((tmp_path / "day2.class.json").read_text())["graded"] == 1
+    assert exported(grader, tmp_path) == one_by_one
     by_hand = sum(exercise.points for _, exercise in load_catalogue().exercises() if exercise.manual)  # they wait for a person
-    assert float(score["score"]) == float(score["max_score"]) - by_hand == result["max_points"]
+    assert float(one_by_one["score"]) == float(one_by_one["max_score"]) - by_hand == result["max_points"]
+
+
+def exported(grader, course):
+    """Return the row that `nbgrader export` writes for the one submission."""
+    line = [grader, "-m", "nbgrader", "export", f"--CourseDirectory.root={course}", f"--to={course}/grades.csv"]
+    export = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert export.returncode == 0, export.stderr[-2000:]
+    row = (course / "grades.csv").read_text().splitlines()
+    return dict(zip(row[0].split(","), row[1].split(","), strict=True))
