@@ -250,9 +250,9 @@ def test_a_hundred_thousand_events_are_drawn_at_once() -> None:
     work = tuple(Work("kernel", names[i % 50], i * 1000, i * 1000 + 700, i % 3, 1, i) for i in range(100_000))
     trace = Trace("t", H100, work, (), ())
     as_image(timeline.figure_of(lanes(trace, 0, 1000), 0, 1000, ""), "")  # matplotlib's own start
-    began = time.perf_counter()
+    began = time.process_time()
     as_image(timeline.figure_of(lanes(trace, 0, 10**8), 0, 10**8, "all"), "all")
-    assert time.perf_counter() - began < 2  # 0.5 s on a quiet machine
+    assert time.process_time() - began < 2  # 0.5 s on a quiet machine
     assert [lane.name for lane in lanes(trace, 0, 10**8)] == [f"kernels\nstream {i}" for i in range(3)]
     assert lanes(trace, 0, 10**8)[0].busy / 10**8 == pytest.approx(0.7 / 3, rel=0.01)
 
