@@ -269,7 +269,7 @@ def test_every_value_is_checked(changes: dict[str, Any]) -> None:
     ],
 )
 def test_what_is_no_extract_is_refused_in_little_time_and_memory(data: bytes, said: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     tracemalloc.start()
     try:
         with pytest.raises(BadTrace, match=said):
@@ -277,7 +277,7 @@ def test_what_is_no_extract_is_refused_in_little_time_and_memory(data: bytes, sa
         assert tracemalloc.get_traced_memory()[1] < 200_000_000  # the text itself may have 64 million bytes
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @settings(max_examples=300, deadline=None)
@@ -317,9 +317,9 @@ def test_forty_thousand_operators_parse_in_a_moment() -> None:
     data = extract.packed(trace)
     took = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()
         assert extract.parse(data) == trace
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     assert min(took) < 0.15 * 3  # a busy machine
 
 

@@ -87,10 +87,10 @@ def test_different_kernels_of_one_short_name_stay_apart() -> None:
 @pytest.mark.parametrize("before", ["", "void at::native::elementwise_kernel<", "void cutlass::device_kernel<"])
 def test_a_megabyte_of_nonsense_costs_milliseconds(unit: str, before: str) -> None:
     name = before + unit * (1_000_000 // len(unit))
-    began = time.perf_counter()
+    began = time.process_time()
     found = short(name)
     role(name)
-    assert time.perf_counter() - began < 0.3
+    assert time.process_time() - began < 0.3
     assert 0 < len(found) <= LONGEST + 20
     assert found.isprintable()
 
