@@ -62,7 +62,7 @@ def report(
     assignment: Annotated[str, typer.Option(help="which assignment")] = "day2",
     to: Annotated[Path, typer.Option(help="the folder to write to; older reports in it are written over")] = Path("build/reports"),
 ) -> None:
-    """Write one page for the class, and a page and a grades.json per learner. Exit code: 0 written, 2 there is no such gradebook."""
+    """Write one page for the class, and a page and a grades.json per learner. Exit code: 0 written, 2 not: the text says why."""
     from grading.report.write import NoReport, write_reports  # nbgrader takes seconds to load; `check` does without it
 
     try:

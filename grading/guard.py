@@ -55,12 +55,12 @@ def guard(converter: Any) -> None:
     for folder in _submissions(converter.coursedir):
         if names:
             converter.assignments[folder] = [str(Path(folder, f"{name}.ipynb")) for name in names]
-    for folder in [folder for folder in converter.assignments if not _usable(folder)]:
+    for folder in [folder for folder in converter.assignments if not usable(folder)]:
         del converter.assignments[folder]
         converter.log.error("%r: not graded: no gradebook or log can hold that name. Rename the folder, and autograde again.", folder)
 
 
-def _usable(folder: str) -> bool:
+def usable(folder: str) -> bool:
     """Whether nbgrader can work with a folder's name. It stops the whole class at a line break, and SQLite at what is no UTF-8."""
     return "\n" not in folder and folder == folder.encode(errors="replace").decode()
 

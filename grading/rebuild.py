@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from grading.submission import MAX_SOURCE_CHARS, marks_of, notebook_cells, source_of
+from grading.submission import marks_of, notebook_cells, source_of, too_long
 from grading.wording import plain
 from labkit.evidence import BadEvidence
 
@@ -77,8 +77,8 @@ def _put_in(sources: dict[str, str], theirs: dict[str, str]) -> list[str]:
         source = theirs.get(grade_id)
         if source is None:
             repairs.append(f"{grade_id}: the solution cell is not there")
-        elif len(source) > MAX_SOURCE_CHARS:
-            repairs.append(f"{grade_id}: {len(source):,} characters, left out")
+        elif much := too_long(source):
+            repairs.append(f"{grade_id}: {much}, left out")
         else:
             sources[grade_id] = source
     return repairs

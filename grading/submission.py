@@ -10,6 +10,7 @@ from labkit.settled import SettledEvidence
 
 MAX_NOTEBOOK_BYTES = 10 * 1024 * 1024
 MAX_SOURCE_CHARS = 100_000
+MAX_SOURCE_LINES = 5_000  # JSON takes some ten bytes for a line break in a notebook
 MAX_RECORDS_LOOKED_AT = 50
 
 
@@ -84,10 +85,18 @@ def source_of(cell: dict[str, Any]) -> str | None:
     return source.encode("utf-8", "replace").decode() if isinstance(source, str) else None
 
 
-def _bounded(source: str, notebook: str, grade_id: str) -> str:
+def too_long(source: str) -> str:
+    """Say how long a learner's source is when it is longer than any answer, else ""."""
+    lines = source.count("\n") + 1
     if len(source) > MAX_SOURCE_CHARS:
+        return f"{len(source):,} characters"
+    return f"{lines:,} lines" if lines > MAX_SOURCE_LINES else ""
+
+
+def _bounded(source: str, notebook: str, grade_id: str) -> str:
+    if much := too_long(source):
         raise BadEvidence(
-            f"{notebook}.ipynb: the cell {grade_id!r} has {len(source):,} characters. Expected at most {MAX_SOURCE_CHARS:,}. "
-            "Was something else pasted into it?"
+            f"{notebook}.ipynb: the cell {grade_id!r} has {much}. Expected at most {MAX_SOURCE_CHARS:,} characters in {MAX_SOURCE_LINES:,} "
+            "lines. Was something else pasted into it?"
         )
     return source

@@ -143,8 +143,10 @@ def parse_json(raw: bytes, name: str) -> Any:
         value = json.loads(raw.decode(), parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_unique)
         _check_depth(value)
     except (ValueError, RecursionError) as error:
+        # Python's own text of a RecursionError depends on how deep the caller is
+        why = f"nested deeper than {MAX_DEPTH}" if isinstance(error, RecursionError) else str(error)[:120]
         raise BadEvidence(
-            f"{name}: it is not valid JSON ({str(error)[:120]}). Expected the file as the lesson wrote it. Run that cell again."
+            f"{name}: it is not valid JSON ({why}). Expected the file as the lesson wrote it. Run that cell again."
         ) from None
     return value
 

@@ -47,7 +47,7 @@ class Lock:
         return f"{self.name}.txt"
 
 
-LOCKS = (Lock("cpu", ("all.overrides", "cpu.overrides"), TORCH_NOTE), Lock("cuda"), Lock("grader"))
+LOCKS = (Lock("cpu", ("all.overrides", "cpu.overrides"), TORCH_NOTE), Lock("cuda"), Lock("grader"), Lock("ray"))
 
 
 def _lines(path: Path) -> list[str]:

@@ -3,7 +3,8 @@
 Submissions are variations of the reference (`--kinds` lists them). Files that a variation leaves alone are hard links to DIR/base: the class
 of a thousand takes the room of the changed files. So never write into a submitted file; replace it. DIR/class.json says who did what. Then:
 `cd DIR; nbgrader autograde day2`, or `python -m grading class --course-dir DIR`. All submissions hold the same learner's evidence and are
-judged as that learner's (tools/as_reference): a comparison for likeness finds a class of copies.
+judged as that learner's (tools/as_reference): the comparison for likeness says of each that its records name "reference". What a whole class
+shares counts as not measured; the kind `copied` has other times and is what it finds.
 """
 
 import argparse
@@ -28,9 +29,11 @@ DUE = datetime(2026, 12, 1, 18, 0)  # UTC, as nbgrader's gradebook keeps it
 MOST = 50_000  # a file of ext4 may have 65,000 links
 _CONFIG = '''"""A rehearsal's settings: the repository's own, for this folder, and the reference's evidence under every name."""
 
+from pathlib import Path
+
 c = get_config()  # noqa: F821 - nbgrader provides it
 load_subconfig({repository!r})  # noqa: F821 - so is this
-c.CourseDirectory.root = {root!r}
+c.CourseDirectory.root = str(Path(__file__).resolve().parent)  # a copy of this folder is a course of its own
 c.GradeOutOfKernel.checks = {checks!r}
 '''
 
@@ -67,7 +70,7 @@ def write_course(to: Path, source: Path = ROOT / "source" / ASSIGNMENT) -> None:
 
 def write_config(to: Path) -> None:
     """Write nbgrader's configuration for a rehearsal in the folder `to`."""
-    values = {"repository": str(ROOT / "nbgrader_config.py"), "root": str(to.resolve()), "checks": CHECKS}
+    values = {"repository": str(ROOT / "nbgrader_config.py"), "checks": CHECKS}
     (to / "nbgrader_config.py").write_text(_CONFIG.format(**values))
 
 

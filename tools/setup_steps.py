@@ -167,8 +167,8 @@ def plan(place: Place) -> list[Step]:
     venv = Step("venv", f"make {place.venv.name}", "about 5 s", 0.1, (str(root), place.lane), make_venv)
     torch = Step("torch", f"install {TORCH}", "about 20 s, 0.8 GB on disk", 0.9, (TORCH,), install_torch)
     middle = {
-        "cpu": [torch, _locked(root, "cpu.txt", "about 2 min, 2.3 GB on disk", 2.6), _model(root)],
-        "cuda": [_locked(root, "cuda.txt", "about 5 min, 8.5 GB on disk", 9.5), _model(root)],
+        "cpu": [torch, _locked(root, "cpu.txt", "about 2 min, 2.5 GB on disk", 2.8), _model(root)],
+        "cuda": [_locked(root, "cuda.txt", "about 5 min, 8.7 GB on disk", 9.7), _model(root)],
         "grader": [_locked(root, "grader.txt", "about 30 s, 0.3 GB on disk", 0.4)],
     }
     return [venv, *middle[place.lane], _repository(root)]

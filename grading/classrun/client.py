@@ -33,11 +33,11 @@ class Worker:
 
     def ask(self, question: Question) -> bytes:
         """Return the answer, a JSON text. Raises WorkerDied."""
-        process = self._process if self._process is not None and self._process.poll() is None else self._start()
-        assert process.stdin is not None and process.stdout is not None
         # first try, second try with checks apart, and time to start
         deadline = time.monotonic() + 4 * self._setup.seconds + _START_SECONDS
         try:
+            process = self._process if self._process is not None and self._process.poll() is None else self._start()
+            assert process.stdin is not None and process.stdout is not None
             process.stdin.write(question.model_dump_json().encode() + b"\n")
             (length,) = LENGTH.unpack(_exactly(process.stdout.fileno(), LENGTH.size, deadline))
             return _exactly(process.stdout.fileno(), length, deadline)

@@ -1,42 +1,59 @@
 """When two submissions are the same: a digest of all that a grade can depend on."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from labkit.evidence import BadEvidence, read_bounded
 
 MAX_FILES = 5_000  # an honest submission has about 120
+MAX_DEPTH = 16  # folders in folders; an honest submission has two
 MAX_BYTES = 16 * 1024 * 1024  # of one file; a larger one is told by its size alone, no check reads it
+MAX_TOGETHER = 256 * 1024 * 1024  # bytes of all files; an honest submission has 9 million
 UNBOUNDED = ""  # the digest of a submission that is too large to be known again
 
 
 def submission_digest(folder: Path, notebooks: Iterable[str]) -> str:
-    """Return the SHA-256 over all that a grade can depend on: notebooks, evidence, time stamp. UNBOUNDED for more than MAX_FILES files."""
+    """Return the SHA-256 over all that a grade can depend on: notebooks, evidence, time stamp. UNBOUNDED for one beyond the limits."""
     names = [f"{name}.ipynb" for name in notebooks] + ["timestamp.txt"]
     for number, path in enumerate(files_under(folder / "evidence")):
         if number >= MAX_FILES:
             return UNBOUNDED
         names.append(str(path.relative_to(folder)))
-    total = hashlib.sha256()
+    total, together = hashlib.sha256(), 0
     for name in sorted(names):
-        total.update(f"{name!r} {_told(folder, name)}\n".encode("utf-8", "replace"))
+        told, count = _told(folder, name)
+        total.update(f"{name!r} {told}\n".encode("utf-8", "replace"))
+        together += count
+        if together > MAX_TOGETHER:
+            return UNBOUNDED
     return total.hexdigest()
 
 
 def files_under(folder: Path) -> Iterator[Path]:
-    """Yield what lies under a folder, following no link."""
-    if folder.is_symlink() or not folder.is_dir():
-        return
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            yield from files_under(path)
-        else:
-            yield path
+    """Yield what lies under a folder, following no link; a folder that cannot be listed, or is nested too deep, as one of them."""
+    ahead = [(folder, 0)] if folder.is_dir() and not folder.is_symlink() else []
+    while ahead:
+        here, depth = ahead.pop()
+        try:
+            entries = sorted(os.scandir(here), key=lambda entry: entry.name) if depth < MAX_DEPTH else None
+        except OSError:
+            entries = None
+        if entries is None:
+            yield here
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                ahead.append((Path(entry.path), depth + 1))
+            else:
+                yield Path(entry.path)
 
 
-def _told(folder: Path, name: str) -> str:
+def _told(folder: Path, name: str) -> tuple[str, int]:
+    """Return a file's digest or what is wrong with it, and how many bytes were read."""
     try:
-        return hashlib.sha256(read_bounded(folder, name, MAX_BYTES)).hexdigest()
+        data = read_bounded(folder, name, MAX_BYTES)
     except BadEvidence as bad:
-        return str(bad)
+        return str(bad), 0
+    return hashlib.sha256(data).hexdigest(), len(data)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from grading.classrun.one import Graded
@@ -24,9 +24,19 @@ def write_autograded(target: Path, graded: Graded, beside: Mapping[str, bytes], 
         if target.exists():
             target.rename(old)
         fresh.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise
     finally:
-        for left in (fresh, old):
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def is_whole(target: Path, notebooks: Iterable[str], beside: Mapping[str, bytes]) -> bool:
+    """Whether a learner's folder has every file that a run writes, whatever is in them."""
+    names = [*beside, *(f"{name}.{end}" for name in notebooks for end in ("ipynb", "repairs.json"))]
+    return all((target / name).is_file() for name in names)
 
 
 def _contents(graded: Graded, beside: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,22 +12,21 @@ from grading.likeness import TABLE as LIKENESS
 from grading.verdict import Verdict
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS graded (learner TEXT PRIMARY KEY, submission TEXT NOT NULL, frame TEXT NOT NULL, checks TEXT NOT NULL,
-  verdicts BLOB NOT NULL, repaired INTEGER NOT NULL, scores INTEGER NOT NULL, total REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS submission (learner TEXT PRIMARY KEY, digest TEXT NOT NULL, frame TEXT NOT NULL, checks TEXT NOT NULL,
+  verdicts BLOB NOT NULL, repaired INTEGER NOT NULL, rows TEXT NOT NULL);
 """
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One graded submission: digests of its files, of the frame and of each check; its verdicts; how many scores, and their sum."""
+    """One graded submission: digests of its files, of the frame, of each check and of its rows in the gradebook; its verdicts."""
 
     submission: str
     frame: str
     checks: dict[str, str]
     verdicts: dict[str, Verdict]
     repaired: int
-    scores: int
-    total: float
+    rows: str
 
 
 @contextmanager
@@ -59,18 +58,25 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 def entry(store: sqlite3.Connection, learner: str) -> Entry | None:
     """Return what is known of a learner's submission."""
-    row = store.execute(
-        "SELECT submission, frame, checks, verdicts, repaired, scores, total FROM graded WHERE learner = ?", (learner,)
-    ).fetchone()
+    row = store.execute("SELECT digest, frame, checks, verdicts, repaired, rows FROM submission WHERE learner = ?", (learner,)).fetchone()
     if row is None:
         return None
     said = json.loads(zlib.decompress(row[3]))
     verdicts = {grade_id: Verdict.model_validate(one) for grade_id, one in said.items()}
-    return Entry(row[0], row[1], json.loads(row[2]), verdicts, row[4], row[5], row[6])
+    return Entry(row[0], row[1], json.loads(row[2]), verdicts, row[4], row[5])
 
 
 def enter(store: sqlite3.Connection, learner: str, one: Entry) -> None:
     """Note a graded submission. The caller commits, after the gradebook."""
     verdicts = zlib.compress(json.dumps({name: verdict.model_dump() for name, verdict in one.verdicts.items()}).encode())
-    row = (learner, one.submission, one.frame, json.dumps(one.checks), verdicts, one.repaired, one.scores, one.total)
-    store.execute("INSERT OR REPLACE INTO graded VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    row = (learner, one.submission, one.frame, json.dumps(one.checks), verdicts, one.repaired, one.rows)
+    store.execute("INSERT OR REPLACE INTO submission VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def forget_others(store: sqlite3.Connection, learners: Collection[str]) -> None:
+    """Forget who is not in the class any more, so that nobody is compared with them."""
+    known = [str(row[0]) for row in store.execute("SELECT learner FROM submission")]
+    gone = [(one,) for one in known if one not in learners]
+    for table in ("submission", "likeness"):
+        store.executemany(f"DELETE FROM {table} WHERE learner = ?", gone)  # noqa: S608 - names of ours
+    store.commit()

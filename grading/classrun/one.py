@@ -1,5 +1,6 @@
 """Grade one submission: pure work on files, no gradebook. It runs in a forked child with limits (grading/classrun/worker.py)."""
 
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from grading.classrun.frame import Frame
 from grading.classrun.page import page
 from grading.guard import timestamp_in
 from grading.likeness import fingerprints
+from grading.limits import CheckLimits
 from grading.rebuild import learner_sources
 from grading.registry import Check, learner_line
 from grading.submission import Submission
@@ -78,14 +80,15 @@ def grade(task: Task, frame: Frame, judging: Judging) -> Graded:
     )  # fmt: skip
 
 
-def judge_together(task: Task, checks: Mapping[str, Check]) -> Judging:
-    """Return a judging that shares what the checks of one submission read."""
+def judge_together(task: Task, checks: Mapping[str, Check], limits: CheckLimits) -> Judging:
+    """Return a judging that shares what the checks of one submission read. One that takes longer than `limits` allow counts as a fault."""
     submission = Submission(task.folder, task.learner)
 
     def judging(grade_id: str, points: float) -> tuple[Verdict, str]:
         check = checks.get(grade_id)
         if check is None:
             return not_judged(f"The grader has no check named {grade_id!r}."), f"no check {grade_id!r}"
+        cpu, wall = time.process_time(), time.monotonic()
         try:
             said = check(submission, points)
         except BadEvidence as bad:
@@ -93,6 +96,8 @@ def judge_together(task: Task, checks: Mapping[str, Check]) -> Judging:
         except Exception as error:
             why = f"The check of this exercise stopped with {type(error).__name__} inside the grader."
             return not_judged(why), traceback.format_exc()[-4000:]
+        if time.process_time() - cpu > limits.cpu_seconds or time.monotonic() - wall > limits.wall_seconds:
+            return not_judged("The check of this exercise took too long inside the grader."), "over its time"
         earned = 0.0 if said.state == "not judged" else min(max(said.points, 0.0), points)
         return said.model_copy(update={"points": earned, "goal": learner_line(check)}), ""
 

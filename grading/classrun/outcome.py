@@ -36,8 +36,12 @@ class Change:
 
 @dataclass
 class Summary:
-    """What came of a run. `not_graded` and `waiting` give reasons by learner; `changes` compares with the run before."""
+    """What came of a run. `not_graded` and `waiting` give reasons by learner; `changes` compares with the run before.
 
+    `by_hand`: how many answers of each cell wait for a person's grade; `faults`: the first traceback of each check that stopped.
+    """
+
+    complete: bool = False
     graded: int = 0
     skipped: int = 0
     partly: int = 0
@@ -46,3 +50,5 @@ class Summary:
     waiting: dict[str, list[str]] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     alike: list[str] = field(default_factory=list)
+    by_hand: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)

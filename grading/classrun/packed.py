@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -72,9 +72,12 @@ def _entry(folder: Path, name: str) -> Packed | None:
 
 def unpack(packed: Iterable[Packed], folder: Path) -> None:
     """Write the entries into an empty folder. Raises OSError."""
+    made = {folder}
     for entry in packed:
         path = folder / entry.name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            made.add(path.parent)
         _WRITE[entry.kind](path, entry)
 
 
@@ -83,7 +86,7 @@ def _write_large(path: Path, entry: Packed) -> None:
     os.truncate(path, entry.size)  # a hole, which takes no room
 
 
-_WRITE = {
+_WRITE: dict[str, Callable[[Path, Packed], object]] = {
     "file": lambda path, entry: path.write_bytes(entry.data),
     "link": lambda path, _: path.symlink_to("nowhere"),
     "folder": lambda path, _: path.mkdir(exist_ok=True),

@@ -1,18 +1,34 @@
 """When a check is another one: a digest of the code and data that it can reach.
 
-In the check's own module that is what its names lead to, so that an edit of one check is no edit of its neighbours; of what this imports it
-is the whole module, and all that it imports in turn, because a module may look up its own names in ways that no reader of its text sees.
+In the check's own module that is what its names lead to, so that an edit of one check is no edit of its neighbours; where a module looks up or
+registers names in ways that its text does not show, and in everything that is imported, it is the whole module and all that it imports.
+A data file of ours belongs to the modules whose code has its name, and to every check where no code has it.
 """
 
 import ast
-import hashlib
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from grading.classrun.sources import (
+    claimed,
+    closure,
+    code_digest,
+    digest_of,
+    digest_over,
+    imported,
+    package_of,
+    parents,
+    source_of,
+    tree_of,
+    unclaimed,
+)
 from grading.registry import Check
+
+_DYNAMIC = {"globals", "vars", "eval", "exec", "__subclasses__", "__import__", "import_module", "modules"}
+# what writes the notebooks, scores and comments, whatever the checks say
+ENGINE = tuple(f"grading.{one}" for one in ("rebuild", "submission", "verdict", "wording", "guard", *(
+    f"classrun.{part}" for part in ("one", "page", "files", "frame", "book"))))  # fmt: skip
 
 
 def check_digests(checks: Mapping[str, Check]) -> dict[str, str]:
@@ -20,29 +36,72 @@ def check_digests(checks: Mapping[str, Check]) -> dict[str, str]:
     return {grade_id: _digest(check) for grade_id, check in checks.items()}
 
 
+def engine_digest() -> str:
+    """Return the digest of the code that turns verdicts into files and rows."""
+    return digest_over(code_digest(name) for name in ENGINE)
+
+
+def files_of(check: Check) -> set[Path]:
+    """Return all files whose bytes are in a check's digest, whole or in part."""
+    modules = {name for one in _wrapped(check) for name in _modules(one.__module__, one.__name__)}
+    paths = {path for name in modules if (path := source_of(name)) is not None}
+    return paths | {data for path in paths for data in claimed(path)} | set(unclaimed())
+
+
 def _digest(check: Check) -> str:
-    total = hashlib.sha256()
-    ahead: Callable[..., Any] | None = check
-    while ahead is not None:  # a wrapped check is its wrapper and itself
-        for part in _parts(ahead.__module__, ahead.__name__):
-            total.update(f"{part}\n".encode())
-        ahead = getattr(ahead, "__wrapped__", None)
-    return total.hexdigest()
+    return digest_over([*(part for one in _wrapped(check) for part in _parts(one.__module__, one.__name__)), *map(digest_of, unclaimed())])
+
+
+def _wrapped(check: Check) -> list[Callable[..., Any]]:
+    """Return a check and what it wraps."""
+    found: list[Callable[..., Any]] = [check]
+    while inner := getattr(found[-1], "__wrapped__", None):
+        found.append(inner)
+    return found
 
 
 def _parts(module: str, function: str) -> list[str]:
     """Return texts that are others when what a function can reach is another."""
-    path = _path(module)
-    if path is None:
-        return [module]
-    tree = ast.parse(path.read_bytes())
-    bound = _bound(tree)
-    if function not in bound:
-        return [_reached(module)]
-    reached = _statements(tree, bound, function)
+    path = source_of(module)
+    reached = [] if path is None else _slice(path, function)
     dumped = [ast.dump(node) for node in reached]
-    imported = sorted({name for node in reached for name in _imported(node, _package(module, path))})
-    return [*dumped, *(_reached(name) for name in imported if _path(name) is not None), *_data(path, "".join(dumped))]
+    data = [digest_of(one) for one in claimed(path) if one.name in "".join(dumped)] if path is not None and reached else []
+    return [
+        *dumped,
+        *data,
+        *(f"{name} {code_digest(name)}" for name in sorted(_modules(module, function)) if name != module or not reached),
+    ]
+
+
+def _modules(module: str, function: str) -> set[str]:
+    """Return the modules of ours that a function can reach, its own included."""
+    path = source_of(module)
+    reached = [] if path is None else _slice(path, function)
+    if path is None or not reached:
+        return closure([module])
+    wanted = [name for node in reached for name in imported(node, package_of(module, path))]
+    return {module} | closure([*wanted, *parents(module)])
+
+
+def _slice(path: Path, function: str) -> list[ast.stmt]:
+    """Return the statements that a function's name leads to, in their order; [] where a module's text does not show them all."""
+    tree = tree_of(path)
+    bound = _bound(tree)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    star = any(alias.name == "*" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names)
+    shown = function in bound and not star and not names & _DYNAMIC and not _registers(tree, bound)
+    return _statements(tree, bound, function) if shown else []
+
+
+def _registers(tree: ast.Module, bound: Mapping[str, list[ast.stmt]]) -> bool:
+    """Whether the module decorates something with a function of its own, which may note it anywhere."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            used = {one.id for decorator in node.decorator_list for one in ast.walk(decorator) if isinstance(one, ast.Name)}
+            if any(not isinstance(made, ast.Import | ast.ImportFrom) for name in used for made in bound.get(name, ())):
+                return True
+    return False
 
 
 def _statements(tree: ast.Module, bound: Mapping[str, list[ast.stmt]], name: str) -> list[ast.stmt]:
@@ -76,7 +135,16 @@ def _names(node: ast.stmt) -> Iterator[str]:
     elif isinstance(node, ast.Import | ast.ImportFrom):
         yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
     elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        yield from (one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        yield from (one.id for target in targets for one in _flat(target) if isinstance(one, ast.Name) and one.id != "_")
+
+
+def _flat(target: ast.expr) -> Iterator[ast.expr]:
+    """Yield what is bound by `a`, or by `a, b`; nothing is by `a[0]` or `a.b`, which change what is there."""
+    if isinstance(target, ast.Tuple | ast.List):
+        yield from (inner for one in target.elts for inner in _flat(one))
+    else:
+        yield target
 
 
 def _used(node: ast.stmt) -> list[str]:
@@ -85,85 +153,3 @@ def _used(node: ast.stmt) -> list[str]:
 
 def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-@cache
-def _reached(module: str) -> str:
-    total = hashlib.sha256()
-    for name in sorted(_closure(module)):
-        total.update(f"{name} {_code(name)}\n".encode())
-    return total.hexdigest()
-
-
-def _closure(module: str) -> set[str]:
-    found: set[str] = set()
-    ahead = [module]
-    while ahead:
-        name = ahead.pop()
-        if name not in found and _path(name) is not None:
-            found.add(name)
-            ahead += _imports(name)
-    return found
-
-
-@cache
-def _code(module: str) -> str:
-    """Return the digest of a module's code and of the data files beside it that its text names."""
-    path = _path(module)
-    assert path is not None
-    dumped = ast.dump(ast.parse(path.read_bytes()))
-    return hashlib.sha256("".join([dumped, *_data(path, dumped)]).encode()).hexdigest()
-
-
-def _data(path: Path, code: str) -> list[str]:
-    """Return the digests of the data files beside a module that its code names."""
-    beside = (one for one in sorted(path.parent.rglob("*")) if one.is_file() and one.suffix not in {".py", ".pyc"})
-    return [hashlib.sha256(one.read_bytes()).hexdigest() for one in beside if one.name in code]
-
-
-@cache
-def _imports(module: str) -> tuple[str, ...]:
-    """Return the modules that a module's imports may name, wherever they stand in it."""
-    path = _path(module)
-    assert path is not None
-    return tuple(_imported(ast.parse(path.read_bytes()), _package(module, path)))
-
-
-def _package(module: str, path: Path) -> str:
-    return module if path.name == "__init__.py" else module.rpartition(".")[0]
-
-
-def _imported(tree: ast.AST, package: str) -> list[str]:
-    """Return what the imports in some code may name; names that are no modules of ours do no harm."""
-    found: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, package)
-            found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return found
-
-
-def _absolute(node: ast.ImportFrom, package: str) -> str:
-    if not node.level:
-        return node.module or ""
-    parts = package.split(".")[: len(package.split(".")) - node.level + 1]
-    return ".".join([*parts, *([node.module] if node.module else [])])
-
-
-@cache
-def _path(module: str) -> Path | None:
-    """Return the file of a module of ours; None for the standard library's and for installed packages."""
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError, AttributeError):
-        return None
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        return None
-    path = Path(spec.origin)
-    return path if not _installed(path) else None
-
-
-def _installed(path: Path) -> bool:
-    return any(part in {"site-packages", "dist-packages"} or part.startswith("python3.") for part in path.parts)

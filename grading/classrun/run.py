@@ -1,12 +1,9 @@
 """A class run: find the submissions, skip what is graded, ask the engine, and let one writer keep what comes back, in sorted order."""
 
-import glob
-import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties
@@ -19,28 +16,31 @@ from grading.classrun import book, ledger
 from grading.classrun.client import problem_of
 from grading.classrun.digests import UNBOUNDED, submission_digest
 from grading.classrun.engines import Answered, in_processes, in_ray
-from grading.classrun.files import write_autograded
+from grading.classrun.files import is_whole, write_autograded
 from grading.classrun.frame import beside_of, config_of, frame_of, judged_ids
+from grading.classrun.learners import learners_of
 from grading.classrun.one import Graded
 from grading.classrun.outcome import Asked, Change, ClassStopped, Summary
+from grading.classrun.plan import NoAssignment, Plan, assignments, plan_of, rows_digest, waiting
 from grading.classrun.reach import check_digests
+from grading.classrun.start import alone, check_asked, check_root, checks_of, frame_digest, of_database
 from grading.classrun.worker import Question, Setup
-from grading.registry import OUR_CHECKS, load_checks
+from grading.registry import OUR_CHECKS
+from grading.verdict import Verdict
 from grading.wording import plain
 
 Progress = Callable[[int, int, str], None]
 
 
-def grade_class(asked: Asked, progress: Progress) -> Summary:
-    """Grade all submissions of an assignment that changed, or whose checks changed, since the last run. Raises ClassStopped."""
+def grade_class(asked: Asked, progress: Progress, summary: Summary) -> None:
+    """Grade all submissions of an assignment that changed, or whose checks changed, since the last run, and note it in `summary`.
+
+    Raises ClassStopped; what was noted until then stays true.
+    """
     try:
-        return _Run(asked, progress).go()
+        _Run(asked, progress, summary).go()
     except (SQLAlchemyError, sqlite3.Error) as error:
-        cause = getattr(error, "orig", None) or error
-        raise ClassStopped(
-            f"The gradebook or the ledger cannot be used: {plain(str(cause), 200)}. Expected a writable gradebook that no other program is "
-            "writing to. Is the disk full, or the file read-only or damaged? Put a copy back if need be, and run the same command again: it goes on."
-        ) from None
+        raise ClassStopped(of_database(plain(str(getattr(error, "orig", None) or error), 200))) from None
     except OSError as error:
         raise ClassStopped(f"{error.filename or 'A file'}: {error.strerror}. Expected room and permission to write under the course folder. "
                            "Mend that and run the same command again: it goes on.") from None  # fmt: skip
@@ -49,51 +49,63 @@ def grade_class(asked: Asked, progress: Progress) -> Summary:
 class _Run:
     """One run over one course."""
 
-    def __init__(self, asked: Asked, progress: Progress) -> None:
-        self.asked, self.progress, self.summary = asked, progress, Summary()
+    def __init__(self, asked: Asked, progress: Progress, summary: Summary) -> None:
+        self.asked, self.progress, self.summary = asked, progress, summary
+        check_asked(asked)
         self.config = config_of(asked.course)
+        check_root(asked, Path(self.config.CourseDirectory.root))
         self.folders = CourseDirectory(config=self.config)
         self.late = AssignLatePenalties(config=self.config)
         self.late.init_plugin()
+        self.looked_at: set[str] = set()  # whose submission is the one that was graded before
 
-    def go(self) -> Summary:
-        """Do it."""
-        store_path = self.asked.course / f"{self.asked.assignment}.class.db"
+    def go(self) -> None:
+        """Do it, alone."""
+        engine = create_engine(self.folders.db_url)
+        with alone(self.asked.course):
+            try:
+                with engine.connect() as gradebook:
+                    self._look(gradebook)
+                    with ledger.opened(self.asked.course / f"{self.asked.assignment}.class.db") as store:
+                        self._with(gradebook, store)
+            finally:
+                engine.dispose()
+
+    def _look(self, gradebook: Connection) -> None:
+        """Read what every submission needs, before anything is written."""
+        self.plan = self._plan(gradebook)
+        self.learners, self.summary.not_graded = learners_of(self.folders, self.asked.assignment, self.known)
+        self.frame = frame_of(self.folders, self.config, self.asked.assignment, list(self.plan.notebooks))
+        self.beside = beside_of(self.folders, self.asked.assignment)
+        self.setup = self._setup()
+        self.checks = check_digests(checks_of(self.setup.checks))
+        self.frame_digest = frame_digest(self.frame, self.beside, self.plan, self.late)
+
+    def _plan(self, gradebook: Connection) -> Plan:
         if self.folders.db_url.startswith("sqlite:///") and not Path(self.folders.db_url.removeprefix("sqlite:///")).is_file():
             raise ClassStopped(
                 f"{self.asked.course}: there is no gradebook. Run `nbgrader generate_assignment {self.asked.assignment}` there first."
             )
-        engine = create_engine(self.folders.db_url)
         try:
-            with engine.connect() as gradebook, ledger.opened(store_path) as store:
-                return self._with(gradebook, store)
-        finally:
-            engine.dispose()
+            self.known = assignments(gradebook)
+            return plan_of(gradebook, self.asked.assignment)
+        except NoAssignment as none:
+            raise ClassStopped(f"{none} It has: {', '.join(self.known) or 'none'}.") from None
 
-    def _with(self, gradebook: Connection, store: sqlite3.Connection) -> Summary:
-        try:
-            self.plan = book.plan_of(gradebook, self.asked.assignment)
-        except book.NoAssignment as none:
-            raise ClassStopped(str(none)) from None
-        self.frame = frame_of(self.folders, self.config, self.asked.assignment, list(self.plan.notebooks))
-        self.beside = beside_of(self.folders, self.asked.assignment)
-        self.frame_digest = self.frame.digest()
-        setup = self._setup()
-        self.checks = check_digests(load_checks(setup.checks))
-        self.sums = book.sums(gradebook, self.plan)
-        gradebook.rollback()  # the reading above began a transaction
-        learners = self._learners()
-        questions = self._questions(store, learners, set(judged_ids(self.frame)))
-        answers = (
-            in_ray(questions, setup, self.asked.address) if self.asked.engine == "ray" else in_processes(questions, setup, self.asked.jobs)
-        )
+    def _with(self, gradebook: Connection, store: sqlite3.Connection) -> None:
+        learners, setup = self.learners, self.setup
+        ledger.forget_others(store, {who for who, _ in learners})
+        questions = self._questions(gradebook, store, set(judged_ids(self.frame)))
+        jobs = min(self.asked.jobs, max(1, len(learners)))
+        answers = in_ray(questions, setup, self.asked.address) if self.asked.engine == "ray" else in_processes(questions, setup, jobs)
         for done, answer in enumerate(answers, 1):
             self._keep(gradebook, store, answer)
             self.progress(done + self.summary.skipped, len(learners), answer[0].learner)
         found = likeness.alike(store)
         likeness.save_alike(likeness.alike_path(self.asked.course, self.asked.assignment), found)
         self.summary.alike = likeness.summary_lines(found)
-        return self.summary
+        self.summary.by_hand = waiting(gradebook, self.plan)
+        self.summary.complete = True
 
     def _setup(self) -> Setup:
         grader = self.config.GradeOutOfKernel
@@ -105,41 +117,37 @@ class _Run:
             frame=self.frame, checks=checks, path=path, limits=limits, seconds=self.asked.seconds, memory_mib=self.asked.memory_mib
         )
 
-    def _learners(self) -> list[tuple[str, Path]]:
-        """Return (learner, folder) of every submission, sorted by name."""
-        pattern = self.folders.format_path(self.folders.submitted_directory, "*", self.asked.assignment)
-        found = [Path(one) for one in glob.glob(pattern)]  # noqa: PTH207 - the same folders as nbgrader's
-        learners = sorted((one.parent.name, one) for one in found if one.is_dir())
-        for name in (name for name, _ in learners if not _is_text(name)):
-            self.summary.not_graded[name] = "the folder's name is no text (UTF-8), so that no gradebook can hold it"
-        for folder in glob.glob(str(Path(pattern).parent)):  # noqa: PTH207 - glob passes over what it may not read
-            if Path(folder).is_dir() and not os.access(folder, os.R_OK | os.X_OK):
-                self.summary.not_graded[Path(folder).name] = "its folder may not be read: give the grader's user permission, and run again"
-        return [one for one in learners if _is_text(one[0])]
-
-    def _questions(self, store: sqlite3.Connection, learners: list[tuple[str, Path]], grade_ids: set[str]) -> Iterator[Question]:
-        for learner, folder in learners:
+    def _questions(self, gradebook: Connection, store: sqlite3.Connection, grade_ids: set[str]) -> Iterator[Question]:
+        for learner, folder in self.learners:
             known = None if self.asked.force else ledger.entry(store, learner)
-            same = (
-                known is not None and known.submission != UNBOUNDED and known.submission == submission_digest(folder, self.plan.notebooks)
-            )
-            if known is None or not same or known.frame != self.frame_digest:
+            if known is None or known.submission == UNBOUNDED or known.submission != submission_digest(folder, self.plan.notebooks):
                 yield Question(folder=str(folder), learner=learner)
                 continue
-            kept = {
-                one: said
-                for one, said in known.verdicts.items()
-                if known.checks.get(one) == self.checks.get(one) and said.state != "not judged"
-            }
-            if set(kept) >= grade_ids and self._in_book(learner, known):
+            kept = self._kept(known)
+            if set(kept) >= grade_ids and self._is_written(gradebook, learner, known):
                 self.summary.skipped += 1
+                if known.repaired:
+                    self.summary.repaired[learner] = known.repaired
                 continue
-            self.summary.partly += 1
+            self.looked_at.add(learner)
+            self.summary.partly += bool(kept)
             yield Question(folder=str(folder), learner=learner, kept=kept)
 
-    def _in_book(self, learner: str, known: ledger.Entry) -> bool:
+    def _kept(self, known: ledger.Entry) -> dict[str, Verdict]:
+        """Return the verdicts of an earlier run that still hold."""
+        if known.frame != self.frame_digest:
+            return {}
+        return {
+            one: said
+            for one, said in known.verdicts.items()
+            if known.checks.get(one) == self.checks.get(one) and said.state != "not judged"
+        }
+
+    def _is_written(self, gradebook: Connection, learner: str, known: ledger.Entry) -> bool:
         target = Path(self.folders.format_path(self.folders.autograded_directory, learner, self.asked.assignment))
-        return self.sums.get(learner) == (known.scores, known.total) and target.is_dir()
+        rows = rows_digest(gradebook, self.plan, learner)
+        gradebook.rollback()  # the reading began a transaction
+        return rows == known.rows and is_whole(target, list(self.plan.notebooks), self.beside)
 
     def _keep(self, gradebook: Connection, store: sqlite3.Connection, answer: Answered) -> None:
         question, said = answer
@@ -151,18 +159,17 @@ class _Run:
         target = Path(self.folders.format_path(self.folders.autograded_directory, graded.learner, self.asked.assignment))
         write_autograded(target, graded, self.beside)
         when = parse_utc(graded.timestamp.strip()) if graded.timestamp else None
+        gradebook.rollback()  # a reading may have begun a transaction
         with gradebook.begin():
-            book.save(gradebook, self.plan, graded, when, self.late)
-        self._enter(store, graded)
+            book.save(gradebook, self.plan, graded, when, self.late, looked_at=graded.learner in self.looked_at)
+        self._enter(store, graded, rows_digest(gradebook, self.plan, graded.learner))
 
-    def _enter(self, store: sqlite3.Connection, graded: Graded) -> None:
+    def _enter(self, store: sqlite3.Connection, graded: Graded, rows: str) -> None:
         """Note it in the ledger, after the gradebook has it: a run that is killed in between grades it again, to the same rows."""
         before = ledger.entry(store, graded.learner)
-        scores = [score for notebook in graded.notebooks.values() for score in notebook.scores.values() if score is not None]
         repaired = sum(len(notebook.repaired) for notebook in graded.notebooks.values())
         checks = {one: self.checks.get(one, "") for one in graded.verdicts}
-        entry = ledger.Entry(graded.digest, self.frame_digest, checks, graded.verdicts, repaired, len(scores), round(sum(scores), 6))
-        ledger.enter(store, graded.learner, entry)
+        ledger.enter(store, graded.learner, ledger.Entry(graded.digest, self.frame_digest, checks, graded.verdicts, repaired, rows))
         likeness.keep(store, graded.learner, likeness.Traces(tuple(likeness.Trace(*row) for row in graded.traces)))
         store.commit()
         self._tell(graded, before, repaired)
@@ -171,19 +178,16 @@ class _Run:
         self.summary.graded += 1
         if repaired:
             self.summary.repaired[graded.learner] = repaired
-        waiting = [one for one, said in graded.verdicts.items() if said.state == "not judged"]
-        if waiting:
-            self.summary.waiting[graded.learner] = [f"{one}: {graded.verdicts[one].seen}" for one in waiting]
+        for grade_id, fault in graded.faults.items():
+            self.summary.faults.setdefault(grade_id, fault)
+        unjudged = [one for one, said in graded.verdicts.items() if said.state == "not judged"]
+        if unjudged:
+            self.summary.waiting[graded.learner] = [f"{one}: {graded.verdicts[one].seen}" for one in unjudged]
         for one, said in graded.verdicts.items() if before else ():
             earlier = before.verdicts.get(one) if before else None
             if _points(earlier) != _points(said):
                 self.summary.changes.append(Change(graded.learner, one, _points(earlier), _points(said)))
 
 
-def _is_text(name: str) -> bool:
-    """Whether a folder's name is UTF-8; Linux allows any bytes, and Python hands them on as halves of surrogate pairs."""
-    return name == name.encode(errors="replace").decode()
-
-
-def _points(said: Any) -> float | None:
+def _points(said: Verdict | None) -> float | None:
     return None if said is None or said.state == "not judged" else float(said.points)

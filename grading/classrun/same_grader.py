@@ -2,11 +2,11 @@
 
 import hashlib
 import platform
-import socket
 from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from grading.sandbox import run_function
@@ -23,25 +23,24 @@ def grader_here(checks: str, path: Sequence[str] = ()) -> dict[str, str]:
     `checks`, `path`: the package of checks, and where else to look for it.
     """
     own = checks.partition(".")[0]
-    spec = None if own in _OURS else PathFinder.find_spec(own, list(path))
+    spec = None if own in _OURS else PathFinder.find_spec(own, list(path)) or find_spec(own)
     folders = [str(_ROOT / one) for one in _OURS] + [*(spec.submodule_search_locations or () if spec else ())]
     code = _code(tuple(folders)) if spec or own in _OURS else "no such checks"
     return {
-        "Python": platform.python_version(),
-        **{one: _version(one) for one in _PACKAGES},
+        **versions_here(),
         "the code of the grader": code,
         "the sandbox": "missing" if run_function("", "f", []).state == "unavailable" else "there",
     }
 
 
+def versions_here() -> dict[str, str]:
+    """Return the versions of Python and of the packages that read evidence or write files."""
+    return {"Python": platform.python_version(), **{one: _version(one) for one in _PACKAGES}}
+
+
 def differences(expected: dict[str, str], there: dict[str, str]) -> str:
     """Return in words in what two graders differ; "" when they are the same."""
     return "; ".join(f"{name}: {there.get(name)} there, {one} here" for name, one in expected.items() if there.get(name) != one)
-
-
-def machine_name() -> str:
-    """Return this machine's name, as other machines know it best."""
-    return socket.gethostname()
 
 
 @cache

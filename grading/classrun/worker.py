@@ -8,6 +8,7 @@ so that sharing can change no verdict.
 import gc
 import json
 import os
+import signal
 import struct
 import sys
 import time
@@ -55,6 +56,7 @@ class Question(Strict):
 def main() -> None:
     """Serve until standard input ends, or the parent does."""
     die_with(int(sys.argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the class run's to answer; this process ends with it
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     _take_the_streams()
     setup = Setup.model_validate_json(questions.readline())
@@ -80,8 +82,8 @@ def _warm_up(setup: Setup, checks: Mapping[str, Check]) -> None:
     for kind in ("eager", "graphs"):
         recorded(kind)
     sample = Task(_SAMPLE, "reference")
-    if not run_forked(lambda: _bytes(sample, setup.frame, judge_together(sample, checks)), _whole(setup)).problem:
-        grade(sample, setup.frame, judge_together(sample, checks))
+    if not run_forked(lambda: _bytes(sample, setup.frame, judge_together(sample, checks, _each(setup))), _whole(setup)).problem:
+        grade(sample, setup.frame, judge_together(sample, checks, _each(setup)))
     gc.collect()
     gc.freeze()
 
@@ -95,7 +97,7 @@ def answer_to(question: Question, setup: Setup, checks: Mapping[str, Check]) -> 
     """Return a Graded as JSON; or {"problem": why} when not even an empty submission could be graded in time."""
     task = Task(Path(question.folder), question.learner, question.kept)
     whole = _whole(setup)
-    ended = run_forked(lambda: _bytes(task, setup.frame, judge_together(task, checks)), whole)
+    ended = run_forked(lambda: _bytes(task, setup.frame, judge_together(task, checks, _each(setup))), whole)
     if not ended.problem and not Graded.model_validate_json(ended.reply).faults:
         return ended.reply
     apart = _judge_apart(task, setup, checks, time.monotonic() + setup.seconds)
@@ -107,6 +109,10 @@ def _whole(setup: Setup) -> CheckLimits:
     return CheckLimits(
         cpu_seconds=int(setup.seconds), wall_seconds=setup.seconds, memory_bytes=setup.memory_mib * 2**20, reply_bytes=MOST_BYTES
     )
+
+
+def _each(setup: Setup) -> CheckLimits:
+    return CheckLimits(**setup.limits)  # type: ignore[arg-type]
 
 
 def whole_again(limits: CheckLimits) -> CheckLimits:
@@ -125,7 +131,7 @@ def _bytes(task: Task, frame: Frame, judging: Judging) -> bytes:
 
 
 def _judge_apart(task: Task, setup: Setup, checks: Mapping[str, Check], deadline: float) -> Judging:
-    limits = CheckLimits(**setup.limits)  # type: ignore[arg-type]
+    limits = _each(setup)
 
     def judging(grade_id: str, points: float) -> tuple[Verdict, str]:
         if time.monotonic() > deadline:

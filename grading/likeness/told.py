@@ -1,5 +1,6 @@
 """What a class run tells of likeness: one JSON file for the report, and lines for its summary."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -32,18 +33,31 @@ def load_alike(path: Path) -> Alike | None:
 def summary_lines(found: Alike) -> list[str]:
     """Return what an instructor reads at the end of a class run, one line for each finding; [] when there is none."""
     cut = [plain(f"{who}: more evidence than the course leaves, not all of it was compared with others'") for who in found.cut]
-    lines = [*map(_of_name, found.named), *map(_of_group, found.groups), *cut]
+    lines = [*map(_of_group, found.groups), *_of_names(found.named), *cut]
     more = len(lines) - MAX_LINES
     return [*lines[:MAX_LINES], f"and {more} more: see the report"] if more > 0 else lines
 
 
-def _of_name(one: Named) -> str:
-    whose = one.names if one.here else f"{one.names}, who is not in this class" if one.names else "nobody in this class, by their token"
-    return plain(f"{one.learner}: {one.records} records name {whose}")
+def _of_names(named: Sequence[Named]) -> list[str]:
+    """Return a line for each name that learners' records have in place of their own: a class may share one mistake."""
+    whose: dict[str, list[Named]] = {}
+    for one in named:
+        whose.setdefault(one.names if one.here else f"{one.names}, who is not in this class" if one.names else "nobody here", []).append(
+            one
+        )
+    return [
+        plain(f"{_list([one.learner for one in some])}: {sum(one.records for one in some)} records name {name}")
+        for name, some in whose.items()
+    ]
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names[:MAX_NAMES]) + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
 
 
 def _of_group(group: Group) -> str:
     names = [member.learner for member in group.members]
-    who = ", ".join(names[:MAX_NAMES]) + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
     least = min(member.shared / member.traces for member in group.members)
-    return plain(f"{who}: {group.traces} measured values alike in {len(group.records)} records, at least {least:.0%} of what each has")
+    return plain(
+        f"{_list(names)}: {group.traces} measured values alike in {len(group.records)} records, at least {least:.0%} of what each has"
+    )

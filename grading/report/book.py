@@ -6,12 +6,11 @@ plain SQL over the tables of nbgrader 0.9, and write nothing.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from grading.report.plan import GradedCell
 from grading.report.words import lines
@@ -25,7 +24,7 @@ where a.name = :assignment and (g.id is not null or t.id is not null) order by n
 """
 _GRADES = """
 select sa.student_id, sa.timestamp, n.name, sn.late_submission_penalty, c.name, g.auto_score, g.manual_score, g.extra_credit,
-  g.needs_manual_grade
+  g.needs_manual_grade, a.duedate, sa.extension
 from assignment a join submitted_assignment sa on sa.assignment_id = a.id
 left join submitted_notebook sn on sn.assignment_id = sa.id left join notebook n on n.id = sn.notebook_id
 left join grade g on g.notebook_id = sn.id left join base_cell c on c.id = g.cell_id
@@ -41,6 +40,7 @@ _ABSENT = """
 select id from student where id not in (select sa.student_id from submitted_assignment sa join assignment a on a.id = sa.assignment_id
 where a.name = :assignment) order by id
 """
+_INTERVAL_ZERO = datetime(1970, 1, 1)  # SQLite has no intervals: SQLAlchemy keeps them as the time that long after this
 
 
 @dataclass(frozen=True)
@@ -61,21 +61,22 @@ class Grade:
 
 @dataclass
 class Entry:
-    """What the gradebook holds of one learner: grades and comments by (notebook, cell), late penalties by notebook."""
+    """What the gradebook holds of one learner: grades and comments by (notebook, cell), late penalties by notebook.
+
+    `late`: seconds after the date for handing in, with what this learner was granted; 0 on time, or where there is no date.
+    """
 
     learner: str
     handed_in: datetime | None = None
+    late: float = 0.0
     grades: dict[tuple[str, str], Grade] = field(default_factory=dict)
     comments: dict[tuple[str, str], str] = field(default_factory=dict)
     penalties: dict[str, float] = field(default_factory=dict)
 
 
 def assignments(book: Connection) -> list[str]:
-    """Return the names of the gradebook's assignments; none where the file is no gradebook."""
-    try:
-        return [str(name) for (name,) in book.execute(text("select name from assignment order by name"))]
-    except SQLAlchemyError:
-        return []
+    """Return the names of the gradebook's assignments. This, as all that reads it, raises SQLAlchemyError where that is not possible."""
+    return [str(name) for (name,) in book.execute(text("select name from assignment order by name"))]
 
 
 def graded_cells(book: Connection, assignment: str) -> list[GradedCell]:
@@ -103,13 +104,21 @@ def entries(book: Connection, assignment: str) -> Iterator[Entry]:
 
 def _entry(learner: str, rows: Iterator[Any], comments: dict[tuple[str, str], str]) -> Entry:
     entry = Entry(learner, comments=comments)
-    for _, when, notebook, penalty, cell, auto, manual, extra, waits in rows:
-        entry.handed_in = _time(when)
+    for _, when, notebook, penalty, cell, auto, manual, extra, waits, due, more in rows:
+        entry.handed_in, entry.late = _time(when), _late(_time(when), _time(due), more)
         if penalty:
             entry.penalties[notebook] = float(penalty)
         if cell is not None:
             entry.grades[notebook, cell] = Grade(auto, manual, float(extra or 0), bool(waits))
     return entry
+
+
+def _late(handed_in: datetime | None, due: datetime | None, more: Any) -> float:
+    """Return how many seconds late a submission is, by nbgrader's rule. `more`: the extension as the database hands it out."""
+    if handed_in is None or due is None:
+        return 0.0
+    granted = more if isinstance(more, timedelta) else (_time(more) or _INTERVAL_ZERO) - _INTERVAL_ZERO
+    return max((handed_in - due - granted).total_seconds(), 0.0)
 
 
 def _time(when: Any) -> datetime | None:

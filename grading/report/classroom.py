@@ -78,8 +78,14 @@ class ExerciseTally:
 
     @property
     def mean(self) -> float | None:
-        """The mean share of its points, from 0 to 1; None while nobody's is settled."""
-        return sum(self.shares) / len(self.shares) if self.shares else None
+        """The mean share of its points, from 0 to 1; None while nobody's is settled.
+
+        While written answers wait for a person, it is the mean of those that were read: texts that nobody touched are settled at once,
+        and alone they would say 0 %.
+        """
+        unread = self.exercise.by_hand and self.states["waits for a person"]
+        counted = len(self.shares) - (self.untouched if unread else 0)
+        return sum(self.shares) / counted if counted else None
 
     def failing(self) -> list[Failing]:
         """Return the most frequent reasons why it failed."""
@@ -87,7 +93,7 @@ class ExerciseTally:
 
 
 class LearnerRow(NamedTuple):
-    """A line of the class page: a learner, the folder of their page, and their sums."""
+    """A line of the class page: a learner, the folder of their page, and their sums. `late` in seconds, `taken`: points that it cost."""
 
     learner: str
     folder: str
@@ -96,6 +102,8 @@ class LearnerRow(NamedTuple):
     waits: int
     untouched: int
     seconds: float
+    late: float
+    taken: float
 
 
 class Repaired(NamedTuple):
@@ -132,7 +140,7 @@ class Classroom:
         waits = report.count("waits for a person", "not judged")
         untouched = sum(mark.untouched for mark in report.marks)
         self.rows.append(
-            LearnerRow(report.learner, folder, report.points, report.count("passed"), waits, untouched, report.seconds)
+            LearnerRow(report.learner, folder, report.points, report.count("passed"), waits, untouched, report.seconds, report.late, report.taken)
         )  # fmt: skip
         for mark in report.marks:
             self.tallies[mark.exercise.grade_id].add(mark)
@@ -172,6 +180,10 @@ class Classroom:
     def by_points(self) -> list[LearnerRow]:
         """Return the learners by points, the lowest first: who needs help stands at the top."""
         return sorted(self.rows, key=lambda row: row.points)
+
+    def late(self) -> list[LearnerRow]:
+        """Return who handed in late, or lost points for it, in the order of their names."""
+        return [row for row in self.rows if row.late or row.taken]
 
     def times(self) -> list[tuple[Lesson, Spread | None]]:
         """Return per lesson the spread of the seconds that its recorded commands ran, of learners who have any."""

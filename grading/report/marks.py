@@ -65,18 +65,24 @@ class LessonMarks:
     comments: tuple[str, ...] = ()
 
     @cached_property
+    def taken(self) -> float:
+        """What the penalty for handing in late costs: no more than there is, as in nbgrader."""
+        return min(self.penalty, max(sum(mark.points for mark in self.marks), 0.0))
+
+    @cached_property
     def points(self) -> float:
-        """What counts, after the penalty for handing in late; never below 0, as in nbgrader."""
-        return max(sum(mark.points for mark in self.marks) - self.penalty, 0.0)
+        """What counts, after the penalty for handing in late; never below 0."""
+        return max(sum(mark.points for mark in self.marks) - self.taken, 0.0)
 
 
 @dataclass(frozen=True)
 class LearnerReport:
-    """Everything that a learner's page shows. Texts are cleaned, not escaped."""
+    """Everything that a learner's page shows. Texts are cleaned, not escaped. `late`: seconds after the date for handing in."""
 
     learner: str
     handed_in: datetime | None
     lessons: tuple[LessonMarks, ...]
+    late: float = 0.0
 
     @cached_property
     def marks(self) -> tuple[Mark, ...]:
@@ -87,6 +93,11 @@ class LearnerReport:
     def points(self) -> float:
         """All points together."""
         return sum(lesson.points for lesson in self.lessons)
+
+    @cached_property
+    def taken(self) -> float:
+        """What handing in late cost, in points."""
+        return sum(lesson.taken for lesson in self.lessons)
 
     @cached_property
     def maximum(self) -> float:
@@ -116,9 +127,8 @@ def learner_report(
     lessons: Sequence[Lesson], entry: Entry, told: Mapping[str, Mapping[str, Told]], seconds: Mapping[str, float]
 ) -> LearnerReport:
     """Put together what the gradebook, the judge ({notebook: {grade id: verdict}}) and the evidence (seconds by prefix) say."""
-    return LearnerReport(
-        entry.learner, entry.handed_in, tuple(_lesson(lesson, entry, told.get(lesson.name, {}), seconds) for lesson in lessons)
-    )
+    marked = tuple(_lesson(lesson, entry, told.get(lesson.name, {}), seconds) for lesson in lessons)
+    return LearnerReport(entry.learner, entry.handed_in, marked, entry.late)
 
 
 def _lesson(lesson: Lesson, entry: Entry, told: Mapping[str, Told], seconds: Mapping[str, float]) -> LessonMarks:

@@ -38,7 +38,7 @@ class Told:
     @property
     def what(self) -> str:
         """What was looked at in the row that failed: `seen` without the value, which differs between learners."""
-        return line(_COUNT.sub("", _VALUE.split(self.seen, maxsplit=1)[0]), 120)
+        return line(_COUNT.sub("", _before_value(self.seen)), 120)
 
 
 def told_in(folder: Path, notebook: str) -> dict[str, Told]:
@@ -63,6 +63,12 @@ def _read(folder: Path, name: str) -> Any:
         return json.loads(read_bounded(folder, name, MAX_AUTOGRADED_BYTES))
     except (BadEvidence, ValueError, RecursionError):
         return None
+
+
+def _before_value(seen: str) -> str:
+    """Return what stands before the value: a mark inside of brackets, as in `f({'a': 1}) returned 2`, does not end it."""
+    parts = [seen[: found.start()] for found in _VALUE.finditer(seen)] or [seen]
+    return next((part for part in parts if sum(map(part.count, "([{")) == sum(map(part.count, ")]}"))), parts[0])
 
 
 def _cells(notebook: Any) -> list[dict[str, Any]]:

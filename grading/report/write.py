@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from grading.classrun.frame import config_of
 from grading.likeness import alike_path, load_alike
@@ -22,6 +23,14 @@ from grading.report.told import repairs_in, told_in
 
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")  # what a learner may be called, as in labkit.learner
 _TAKEN = {"index.html"}
+PATIENCE_S = 5.0  # for another program that writes into the gradebook; one submission takes it a fraction of a second
+# What SQLite says, and what it means to the instructor.
+_CAUSES = {
+    "is locked": "another program is writing to it. Wait for it to end, or close it (formgrader, nbgrader, a class run), and run this again.",
+    "not a database": "it is damaged. Put a copy back in its place and run this again.",
+    "malformed": "it is damaged. Put a copy back in its place and run this again.",
+    "no such": "it is no gradebook of nbgrader 0.9. Is --course-dir the right folder? If it is, put a copy of the gradebook back.",
+}
 
 
 class NoReport(Exception):
@@ -59,15 +68,25 @@ def _course_directory(course: Path) -> CourseDirectory:
 def _opened(folders: CourseDirectory, assignment: str) -> Iterator[Connection]:
     """Connect to the gradebook. Not by nbgrader's Gradebook: that one adds tables and a course to what it opens."""
     path = folders.db_url.removeprefix("sqlite:///")
-    if path != folders.db_url and not Path(path).is_file():  # SQLite would make a new, empty one
+    of_sqlite = path != folders.db_url
+    if of_sqlite and not Path(path).is_file():  # SQLite would make a new, empty one
         raise NoReport(f"{path}: not there. Expected nbgrader's gradebook. Run `nbgrader autograde {assignment}` first.")
-    engine = create_engine(folders.db_url)
+    engine = create_engine(folders.db_url, connect_args={"timeout": PATIENCE_S} if of_sqlite else {})
     try:
         with engine.connect() as book:
             _refuse_unknown(assignment, assignments(book))
             yield book
+    except SQLAlchemyError as problem:
+        raise NoReport(f"{path if of_sqlite else 'The gradebook'}: {_cause(problem)}") from None
     finally:
         engine.dispose()
+
+
+def _cause(problem: SQLAlchemyError) -> str:
+    """Return why the gradebook could not be read, and what to do."""
+    said = str(getattr(problem, "orig", None) or problem)
+    known = next((cause for mark, cause in _CAUSES.items() if mark in said), None)
+    return known or f"it could not be read ({said}). Mend that, or put a copy back in its place, and run this again."
 
 
 def _refuse_unknown(assignment: str, known: Sequence[str]) -> None:
@@ -94,6 +113,10 @@ def _write_learner(to: Path, assignment: str, report: LearnerReport) -> str:
 
 
 def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        why = f"{path}: cannot be written ({problem.strerror or problem})."
+        raise NoReport(f"{why} Name a folder that you may write to with --to, and run this again.") from None
     return path

@@ -17,7 +17,7 @@ import pytest
 import tinycourse
 from tinycourse import ASSIGNMENT, FULL, HERE, REPOSITORY, Learner
 
-from grading.classrun import reach
+from grading.classrun import reach, sources
 from grading.registry import load_checks
 
 pytestmark = pytest.mark.real
@@ -96,8 +96,9 @@ def test_a_check_is_another_when_what_it_reaches_is_another(tmp_path: Path, monk
 
     def digests(now: str) -> dict[str, str]:
         (package / "demo.py").write_text(now)
-        for cached in (reach._reached, reach._code, reach._imports, reach._path):
+        for cached in (sources.code_digest, sources.imports_of, sources.source_of, sources.tree_of, sources.digest_of, sources.claimed):
             cached.cache_clear()
+        sources._files.cache_clear()
         for name in [name for name in sys.modules if name.startswith("reached_checks.")]:
             del sys.modules[name]
         importlib.invalidate_caches()
@@ -112,7 +113,16 @@ def test_a_check_is_another_when_what_it_reaches_is_another(tmp_path: Path, monk
     assert changed(text.replace("MOST = 5", "MOST = 6")) == {"demo-one"}
     assert changed(text.replace("'a': 1", "'a': 2")) == {"demo-two"}
     assert changed(text.replace("'One.'", "'Else.'")) == {"demo-one"}, "a check's first line is what the learner reads"
-    assert changed(text + "WORDS.update(b=2)\n") == {"demo-one", "demo-two"}, "a statement that binds nothing may do anything"
+    both = {"demo-one", "demo-two"}
+    for anything in ("WORDS.update(b=2)", "_ = WORDS.update(b=2)", "WORDS['a'] = [r for r in (2,)]"):
+        assert changed(text + anything + "\n") == both, "a statement that binds nothing may do anything"
+    for hidden in ("def noted(f):\n    return f\n\n\n@noted\ndef more():\n    return 1\n", "from os import *\n", "HERE = globals()\n"):
+        before = digests(text + hidden)
+        assert changed(text.replace("MOST = 5", "MOST = 6") + hidden) == both, "its text does not show what leads where"
+    before = digests(text)
+    (package / "__init__.py").write_text("LOUD = True\n")
+    assert changed(text) == both
+    (package / "__init__.py").write_text("")
     (package / "helper.py").write_text("LIMIT = 2\n")
     assert changed(text) == {"demo-two"}
     (package / "helper.py").write_text("LIMIT = 1\n")

@@ -3,19 +3,24 @@
 import hashlib
 import json
 import random
+import shutil
+import sqlite3
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from grading.catalogue import load_catalogue
+from grading.classrun.frame import config_of
 from grading.judge import Judge
+from grading.likeness import TABLE, alike, fingerprints, keep
 from grading.registry import learner_line, load_checks
 from grading.submission import Submission
 from grading.submissions import judge_submission
 from labkit.evidence import BadEvidence, Evidence
 from labkit.messages import LearnerMessage
 from tools.as_reference import LEARNER
-from tools.rehearse import ROOT, hand_in, make_class, who_does_what
+from tools.rehearse import ROOT, hand_in, make_class, who_does_what, write_config
 from tools.rehearse_base import write_base
 from tools.rehearse_more import BY_NAME, KINDS
 
@@ -105,13 +110,32 @@ def test_the_checks_as_reference_are_the_real_ones() -> None:
     assert {name: learner_line(check) for name, check in renamed.items()} == {name: learner_line(check) for name, check in real.items()}
 
 
-def test_full_evidence_earns_full_points_under_another_name(course: Path) -> None:
-    from grading.catalogue import load_catalogue
-
-    folder = submit(course, "l0042", "own_words")
+@pytest.mark.parametrize("kind", ["own_words", "copied"])
+def test_full_evidence_earns_full_points_under_another_name(course: Path, kind: str) -> None:
+    folder = submit(course, f"l0042-{kind}", kind)
     with Judge("tools.as_reference") as judge:
-        judged = judge_submission(folder, "l0042", load_catalogue(), judge)
+        judged = judge_submission(folder, f"l0042-{kind}", load_catalogue(), judge)
     assert [one.exercise.grade_id for one in judged if one.verdict.points != one.exercise.points] == []
+
+
+def test_a_small_class_has_a_pair_that_likeness_finds(course: Path) -> None:
+    made = who_does_what(30)
+    store = sqlite3.connect(":memory:")
+    store.executescript(TABLE)
+    for learner, kind in made.items():
+        keep(store, learner, fingerprints(submit(course, learner, kind), learner))
+    (group,) = alike(store).groups
+    assert {made[member.learner] for member in group.members} == {"copied"} and len(group.members) == 2
+
+
+def test_a_copy_of_a_class_is_a_course_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "class").mkdir()
+    write_config(tmp_path / "class")
+    shutil.copytree(tmp_path / "class", tmp_path / "copy")
+    for name in ("class", "copy"):
+        found = config_of(tmp_path / name)
+        assert found.CourseDirectory.root == str(tmp_path / name)
+        assert found.GradeOutOfKernel.checks == "tools.as_reference" and found.CourseDirectory.course_id == "vllm-day2"
 
 
 def test_an_earlier_class_is_not_written_over(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -21,8 +22,8 @@ from typer.testing import CliRunner
 from grading import __main__ as command
 from grading.likeness import Alike, alike_path, save_alike
 from grading.likeness.compare import Group, Member, Named
-from grading.report import machine_time
-from grading.report.book import Entry, Grade
+from grading.report import machine_time, write
+from grading.report.book import Entry, Grade, entries
 from grading.report.classroom import Classroom
 from grading.report.machine_time import seconds_by_prefix
 from grading.report.marks import learner_report
@@ -166,6 +167,20 @@ def test_reasons_are_grouped_by_what_was_looked_at() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("seen", "what"),
+    [
+        ("kv_bytes({'layers': 24, 'heads': (16, [2])}, 2) returned 0", "kv_bytes({'layers': 24, 'heads': (16, [2])}, 2)"),
+        ("f({'a': 'x; y'}) raised KeyError: 'b'", "f({'a': 'x; y'})"),
+        ("f({'a': ')'}) returned 2", "f({'a'"),  # a bracket in a text: better short than wrong
+        ("f({'" + "word " * 200 + ": 1}) returned 2", ("f({'" + "word " * 200)[:119] + "…"),
+        ("((: : :", "(("),
+    ],
+)
+def test_what_was_looked_at_is_not_cut_inside_of_its_arguments(seen: str, what: str) -> None:
+    assert Told("failed", seen=seen).what == what
+
+
 def test_repairs_that_every_run_leaves_are_not_told(tmp_path: Path) -> None:
     found = [
         "tags ['parameters']: dropped from a cell",
@@ -266,7 +281,17 @@ def test_late_penalties_are_taken_off_their_lesson_as_nbgrader_does() -> None:
     entry.grades = {("01_demo", "demo-number"): graded(2.0), ("02_more", "more-essay"): graded(None, manual=4.0)}
     found = learner_report(plan(CELLS), entry, {}, {})
     assert [lesson.points for lesson in found.lessons] == [1.0, 0.0] and found.points == 1.0
-    assert "1 of 5 points, after 1 for handing in late" in Page(learner_page("day2", found)).text
+    text = Page(learner_page("day2", found)).text
+    assert "1 of 5 points, after 1 for handing in late" in text and "0 of 4 points, after 4 for handing in late" in text
+    assert "Handed in late: 5 points were taken off (01_demo 1, 02_more 4)." in text
+    late = room_of(found, report("bob", number=graded(2.0))).late()
+    assert [(row.learner, row.taken) for row in late] == [("ann", 5.0)]
+
+
+def test_pages_of_those_on_time_say_nothing_of_late() -> None:
+    on_time = report("bob", number=graded(2.0))
+    assert "late" not in learner_page("day2", on_time).split("<main>")[1]
+    assert "Nobody handed in late" in Page(class_page("day2", room_of(on_time), [])).text
 
 
 def test_next_steps_are_the_first_three_in_course_order() -> None:
@@ -323,8 +348,8 @@ def test_the_class_is_added_up() -> None:
         report("di", {"number": PASSED}, number=graded(2.0), double=graded(3.0), essay=graded(4.0, extra=1.0)),
     )
     number_, double, essay = room.tallies.values()
-    assert [tally.mean for tally in (number_, double, essay)] == [0.25, pytest.approx(2.5 / 3), pytest.approx(2 / 3)]
-    assert [tally.exercise.grade_id for tally in room.hardest_first()] == ["demo-number", "more-essay", "demo-double"]
+    assert [tally.mean for tally in (number_, double, essay)] == [0.25, pytest.approx(2.5 / 3), 1.0]
+    assert [tally.exercise.grade_id for tally in room.hardest_first()] == ["demo-number", "demo-double", "more-essay"]
     assert (number_.untouched, essay.untouched) == (1, 1)
     assert [(failing.reason.what, failing.learners) for failing in number_.failing()] == [("double(2)", 2)]
     assert [one.learners for one in room.distribution()] == [1, 0, 0, 1, 0, 0, 1, 0, 0, 1]
@@ -338,6 +363,20 @@ def test_the_class_is_added_up() -> None:
 def test_a_class_that_waits_is_named_in_part() -> None:
     room = room_of(*(report(f"l{place}", essay=graded(None, waits=True)) for place in range(20)))
     assert "l0 , l1 ," in (text := Page(class_page("day2", room, [])).text) and "l11 and 8 more" in text
+
+
+def test_answers_that_wait_are_not_the_hardest_exercise() -> None:
+    wrote, nothing = graded(None, waits=True), graded(0.0)
+    fresh = room_of(report("ann", double=graded(1.5), essay=wrote), report("bob", double=graded(1.5), essay=nothing))
+    assert fresh.tallies["more-essay"].mean is None
+    text = Page(class_page("day2", fresh, [])).text
+    assert "Hardest: demo-double, 50 % of its points" in text and "1 answer waits for you in formgrader" in text
+    fresh.add(report("cy", essay=wrote), "cy", [])
+    text = Page(class_page("day2", fresh, [])).text
+    assert "2 answers wait for you" in text and "more-essay 2 ann , cy" in text  # by exercise, under "What needs you"
+    read = room_of(report("ann", essay=graded(None, manual=4.0)), report("bob", essay=nothing))
+    assert read.tallies["more-essay"].mean == 0.5
+    assert "wait for you" not in Page(class_page("day2", read, [])).text
 
 
 def test_a_class_of_new_reasons_cannot_fill_the_memory() -> None:
@@ -596,9 +635,45 @@ def test_where_there_is_nothing_to_report_on(gradebook: Path, tmp_path: Path) ->
     assert not (tmp_path / "gradebook.db").exists()
     with pytest.raises(NoReport, match="It has: day2"):
         write_reports(gradebook, "day9", tmp_path / "out")
-    (tmp_path / "gradebook.db").write_text("not a database at all" * 100)
-    with pytest.raises(NoReport, match="It has: none"):
-        write_reports(tmp_path, "day2", tmp_path / "out")
+
+
+def test_a_gradebook_that_cannot_be_read_is_not_called_empty(gradebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> str:
+        with pytest.raises(NoReport) as refused:
+            write_reports(gradebook, "day2", tmp_path / "out")
+        return str(refused.value)
+
+    monkeypatch.setattr(write, "PATIENCE_S", 0.01)
+    path = gradebook / "gradebook.db"
+    with sqlite3.connect(path) as other:
+        other.execute("begin exclusive")
+        assert "gradebook.db: another program is writing to it." in (said := told()) and "close it" in said
+    other.close()
+    whole = path.read_bytes()
+    path.write_bytes(bytes(range(1, 256)) * 100)
+    assert "gradebook.db: it is damaged. Put a copy back" in told()
+    path.write_bytes(whole[:4096] + bytes(range(1, 256)) * (len(whole) // 255))  # its head is whole, so that it opens
+    assert "gradebook.db: it is damaged. Put a copy back" in told()
+    path.write_bytes(b"")
+    assert "it is no gradebook" in told()
+
+
+def test_the_class_page_says_who_was_late_and_what_it_cost(tmp_path: Path) -> None:
+    made = Book(tmp_path / "course").learner("ann", 2.0).learner("bob", 2.0).learner("cy", 2.0)
+    made.book.update_or_create_assignment("day2", duedate="2026-11-22 07:05:00 UTC")
+    made.book.find_submission_notebook("01_demo", "day2", "ann").late_submission_penalty = 0.5
+    made.book.grant_extension("day2", "bob", hours=23)
+    made.book.grant_extension("day2", "cy", days=5)
+    rows = {entry.learner: entry.late for entry in entries_of(made.close())}
+    assert rows == {"ann": timedelta(hours=26).total_seconds(), "bob": timedelta(hours=3).total_seconds(), "cy": 0}
+    text = Page(write_reports(tmp_path / "course", "day2", tmp_path / "out").read_text()).text
+    assert "ann 26 h 00 min 0.5 bob 3 h 00 min 0 Alike" in text
+    assert "Handed in late: 0.5 points" in Page((tmp_path / "out" / "ann" / "index.html").read_text()).text
+
+
+def entries_of(course: Path) -> list[Entry]:
+    with create_engine(f"sqlite:///{course / 'gradebook.db'}").connect() as book:
+        return list(entries(book, "day2"))
 
 
 def test_the_command(gradebook: Path, tmp_path: Path) -> None:
@@ -609,6 +684,17 @@ def test_the_command(gradebook: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0 and done.stdout.strip() == str(tmp_path / "out" / "index.html")
     done = asked("--course-dir", str(tmp_path))
     assert done.exit_code == 2 and "Run `nbgrader autograde day2` first" in done.stderr
+    (tmp_path / "file").write_text("mine")
+    done = asked("--course-dir", str(gradebook), "--to", str(tmp_path / "file"))
+    assert done.exit_code == 2 and "cannot be written (Not a directory)" in done.stderr and "with --to" in done.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(not (REPOSITORY / ".git").exists(), reason="a copy without git")
+def test_git_does_not_offer_what_grading_writes_into_the_repository() -> None:
+    written = ["grades.csv", "gradebook.db", "day2.class.db", "day2.class.db-wal", "day2.class.json", "day2.alike.json", "feedback/ann/x"]
+    asked = ["git", "-C", str(REPOSITORY), "check-ignore", "--no-index", *written]
+    assert subprocess.run(asked, capture_output=True, text=True, timeout=60).stdout.split() == written
 
 
 def test_checking_does_not_load_what_reports_need() -> None:
