@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection
+from itertools import chain, islice
 from pathlib import Path
 
 from nbgrader.coursedir import CourseDirectory
@@ -68,14 +69,11 @@ def _instead(assignment: str, inside: list[str]) -> str:
 
 def _closed(folder: Path, names: list[str]) -> str:
     """Return the first notebook or file of evidence that may not be read: a fault on this side, which must not cost a learner points."""
+    evidence = folder / "evidence"
+    if evidence.exists() and not os.access(evidence, os.R_OK | os.X_OK):
+        return evidence.name
     notebooks = (folder / name for name in sorted(names) if name.endswith(".ipynb"))
-    evidence = (path for _, path in zip(range(MAX_FILES), files_under(folder / "evidence"), strict=False))
-    closed = (
-        path for some in (notebooks, evidence) for path in some if not path.is_symlink() and path.exists() and not os.access(path, os.R_OK)
-    )
-    found = (
-        next(closed, None)
-        if os.access(folder / "evidence", os.R_OK | os.X_OK) or not (folder / "evidence").exists()
-        else folder / "evidence"
-    )
-    return "" if found is None else str(found.relative_to(folder))
+    for path in chain(notebooks, islice(files_under(evidence), MAX_FILES)):
+        if not path.is_symlink() and path.exists() and not os.access(path, os.R_OK):
+            return str(path.relative_to(folder))
+    return ""
