@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import ModuleType
 
 from grading.submission import Submission
@@ -27,6 +28,7 @@ def load_checks(package: str = OUR_CHECKS) -> Mapping[str, Check]:
     return checks
 
 
+@cache  # inspect looks for inherited docstrings, which takes as long as a small check
 def learner_line(check: Check) -> str:
     """Return the line that the learner reads: the first of the check's docstring."""
     return (inspect.getdoc(check) or "").split("\n")[0]

@@ -7,6 +7,7 @@ A data file of ours belongs to the modules whose code has its name, and to every
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def _modules(module: str, function: str) -> set[str]:
     return {module} | closure([*wanted, *parents(module)])
 
 
+@cache
 def _slice(path: Path, function: str) -> list[ast.stmt]:
     """Return the statements that a function's name leads to, in their order; [] where a module's text does not show them all."""
     tree = tree_of(path)

@@ -64,9 +64,9 @@ def digest_of(path: Path) -> str:
 @cache
 def claimed(path: Path) -> list[Path]:
     """Return the data files, and code that is read as data, whose names stand in a module's texts."""
-    said = {node.value for node in ast.walk(tree_of(path)) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    beside = [one for one in _files(_home(path)) if one != path]
-    return [one for one in beside if any(one.name in text.split("/") for text in said)]
+    texts = (node.value for node in ast.walk(tree_of(path)) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    said = {part for text in texts for part in text.split("/")}
+    return [one for one in _files(_home(path)) if one.name in said and one != path]
 
 
 @cache
