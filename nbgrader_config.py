@@ -33,5 +33,7 @@ c.GenerateFeedback.preprocessors = [
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",  # as stock
 ]
 c.HTMLExporter.sanitize_html = True  # a learner's text is shown in the instructor's browser
-c.HTMLExporter.filters = {"markdown2html": "grading.learner_markdown.markdown"}  # ... which sanitize_html does not cover in nbgrader's pages
+c.HTMLExporter.filters = {
+    "markdown2html": "grading.learner_markdown.markdown"
+}  # ... which sanitize_html does not cover in nbgrader's pages
 c.ExportApp.plugin_class = "grading.safe_csv.SafeCsvExport"  # a folder's name becomes a cell of a spreadsheet: no formulas, commas quoted

@@ -145,9 +145,7 @@ def parse_json(raw: bytes, name: str) -> Any:
     except (ValueError, RecursionError) as error:
         # Python's own text of a RecursionError depends on how deep the caller is
         why = f"nested deeper than {MAX_DEPTH}" if isinstance(error, RecursionError) else str(error)[:120]
-        raise BadEvidence(
-            f"{name}: it is not valid JSON ({why}). Expected the file as the lesson wrote it. Run that cell again."
-        ) from None
+        raise BadEvidence(f"{name}: it is not valid JSON ({why}). Expected the file as the lesson wrote it. Run that cell again.") from None
     return value
 
 

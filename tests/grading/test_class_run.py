@@ -96,7 +96,15 @@ def test_a_check_is_another_when_what_it_reaches_is_another(tmp_path: Path, monk
 
     def digests(now: str) -> dict[str, str]:
         (package / "demo.py").write_text(now)
-        for cached in (sources.code_digest, sources.imports_of, sources.source_of, sources.tree_of, sources.digest_of, sources.claimed, reach._slice):
+        for cached in (
+            sources.code_digest,
+            sources.imports_of,
+            sources.source_of,
+            sources.tree_of,
+            sources.digest_of,
+            sources.claimed,
+            reach._slice,
+        ):
             cached.cache_clear()
         sources._files.cache_clear()
         for name in [name for name in sys.modules if name.startswith("reached_checks.")]:
