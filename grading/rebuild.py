@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 
 from grading.submission import marks_of, notebook_cells, source_of, too_long
 from grading.wording import plain
-from labkit.evidence import BadEvidence
+from labkit.evidence import BadEvidence, Missing
 
 _MAX_REPAIRS = 40
 
@@ -38,12 +38,14 @@ def rebuild(release: Path, folder: Path, notebook: str) -> tuple[NotebookNode, l
 
 def learner_sources(released: Sequence[NotebookNode], folder: Path, notebook: str) -> tuple[dict[str, str], list[str]]:
     """Return {grade id: source} for every released solution cell, the learner's where there is one, and repairs as `rebuild` does."""
-    try:
-        theirs, repairs = notebook_cells(folder, notebook), []
-    except BadEvidence as bad:  # graded as an empty notebook
-        theirs, repairs = [], [f"graded as an empty notebook: {bad}"]
     sources = {marks_of(cell)["grade_id"]: cell.source for cell in released if marks_of(cell).get("solution")}
-    repairs += _put_in(sources, _first_sources(theirs))
+    try:
+        theirs = notebook_cells(folder, notebook)
+    except Missing:
+        return sources, ["it was not handed in: graded as an empty notebook"]
+    except BadEvidence as bad:
+        return sources, [plain(f"graded as an empty notebook: {bad}", 300)]
+    repairs = _put_in(sources, _first_sources(theirs))
     repairs += _differences(released, theirs) if theirs else []
     return sources, [plain(repair, 300) for repair in repairs[:_MAX_REPAIRS]]
 
