@@ -76,7 +76,7 @@ def _take_the_streams() -> None:
 def _warm_up(setup: Setup, checks: Mapping[str, Check]) -> None:
     """Load and compile what every child would, by grading evidence of our own; then freeze it, so that it stays shared with them.
 
-    It saves a sixth of the time of a submission. A child tries first: a check that hangs or ends its process must not do so here.
+    It saves a third of the time of a submission. A child tries first: a check that hangs or ends its process must not do so here.
     """
     warm()
     for kind in ("eager", "graphs"):

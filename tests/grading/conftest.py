@@ -87,3 +87,12 @@ def course(generated: Path, tmp_path: Path) -> Course:
 def judge() -> Iterator[Judge]:
     with Judge("course_checks", [str(tinycourse.HERE)], CheckLimits(**tinycourse.SHORT_LIMITS)) as running:
         yield running
+
+
+@pytest.fixture
+def root(course: Course) -> Path:
+    """A course in which six learners have everything right, and one nothing."""
+    for name in ("ann", "bea", "cem", "dan", "eva", "fay"):
+        course.learner(name).good()
+    course.learner("wim").wrong()
+    return course.root

@@ -12,17 +12,9 @@ from typing import Any
 import pytest
 import tinycourse
 from test_class_run import CHECKS, RIGHT, command, grade, totals
-from tinycourse import ASSIGNMENT, FULL, HERE, NOTEBOOK, REPOSITORY, Learner
+from tinycourse import ASSIGNMENT, FULL, NOTEBOOK, REPOSITORY, Learner
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def root(course: Any) -> Path:
-    for name in ("ann", "bea", "cem", "dan", "eva", "fay"):
-        course.learner(name).good()
-    course.learner("wim").wrong()
-    return Path(course.root)
 
 
 def changed(root: Path, statement: str) -> None:
@@ -112,15 +104,11 @@ def test_a_due_date_and_a_late_plugin_are_applied_to_who_is_graded_already(root:
 
 
 def test_a_grade_by_hand_waits_again_only_for_another_submission(root: Path, tmp_path: Path) -> None:
-    package = tmp_path / "mine" / "by_hand_checks"
-    package.mkdir(parents=True)
-    text = (HERE / "course_checks" / "demo.py").read_text()
-    (package / "__init__.py").write_text("")
-    (package / "demo.py").write_text(text)
-    checks = ("--checks", "by_hand_checks", "--path", str(tmp_path / "mine"))
+    demo, checks = tinycourse.own_checks(tmp_path, "by_hand_checks")
+    text = demo.read_text()
     grade(root, checks=checks)
     changed(root, "update grade set manual_score = 1.5, needs_manual_grade = 0 where auto_score = 3.0")
-    (package / "demo.py").write_text(text.replace("Write mode = 'fine'.", "Write 'fine'."))
+    demo.write_text(text.replace("Write mode = 'fine'.", "Write 'fine'."))
     assert grade(root, checks=checks)["partly"] == 7
     asked = "select sum(needs_manual_grade), count(*) from grade where manual_score = 1.5"
     assert rows(root, asked) == [(0, 6)]

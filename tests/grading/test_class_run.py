@@ -24,14 +24,6 @@ pytestmark = pytest.mark.real
 CHECKS = ("--checks", "course_checks", "--path", str(HERE))
 
 
-@pytest.fixture
-def root(course: Any) -> Path:
-    for name in ("ann", "bea", "cem", "dan", "eva", "fay"):
-        course.learner(name).good()
-    course.learner("wim").wrong()
-    return Path(course.root)
-
-
 def command(root: Path, *more: str, checks: tuple[str, ...] = CHECKS) -> list[str]:
     return [sys.executable, "-m", "grading", "class", "--course-dir", str(root), "--assignment", ASSIGNMENT, "--jobs", "2", *checks, *more]
 
@@ -66,16 +58,12 @@ def test_a_second_run_grades_nothing_and_a_changed_submission_alone(root: Path) 
 
 
 def test_a_changed_check_is_judged_again_and_the_others_are_not(root: Path, tmp_path: Path) -> None:
-    package = tmp_path / "mine" / "split_checks"
-    package.mkdir(parents=True)
-    text = (HERE / "course_checks" / "demo.py").read_text()
-    (package / "__init__.py").write_text("")
-    (package / "demo.py").write_text(text)
-    checks = ("--checks", "split_checks", "--path", str(tmp_path / "mine"))
+    demo, checks = tinycourse.own_checks(tmp_path, "split_checks")
+    text = demo.read_text()
     assert grade(root, checks=checks)["graded"] == 7
-    (package / "demo.py").write_text("# a comment is no other check\n" + text)
+    demo.write_text("# a comment is no other check\n" + text)
     assert grade(root, checks=checks)["skipped"] == 7
-    (package / "demo.py").write_text(text.replace("Case((2,), 4)", "Case((2,), 5)"))
+    demo.write_text(text.replace("Case((2,), 4)", "Case((2,), 5)"))
     again = grade(root, checks=checks)
     assert (again["graded"], again["partly"], again["skipped"]) == (7, 7, 0)
     assert {one["grade_id"] for one in again["changes"]} == {"demo-double"} and len(again["changes"]) == 6

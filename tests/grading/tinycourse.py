@@ -51,6 +51,14 @@ def write_source(root: Path) -> None:
     nbformat.write(source_notebook(), folder / f"{NOTEBOOK}.ipynb")
 
 
+def own_checks(folder: Path, package: str) -> tuple[Path, tuple[str, ...]]:
+    """Make a package of this course's checks that a test may edit; return its module, and the options of `grading class` that name it."""
+    own = folder / "own" / package
+    own.mkdir(parents=True)
+    (own / "__init__.py").touch()
+    return Path(shutil.copy(HERE / "course_checks" / "demo.py", own)), ("--checks", package, "--path", str(own.parent))
+
+
 def config_for(root: Path) -> Config:
     """The repository's own nbgrader_config.py, for a course elsewhere and with the tiny course's checks."""
     config = PyFileConfigLoader("nbgrader_config.py", path=str(REPOSITORY)).load_config()
