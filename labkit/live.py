@@ -10,7 +10,7 @@ from typing import Any
 
 REFRESH_SECONDS = 1.0
 TAIL_LINES = 12
-_NUMBERS = re.compile(r"[\d.:,\s█-▏#|\[\]<>%?]|it/s|s/it")  # what changes from one line of a progress bar to the next
+_NUMBERS = re.compile(r"[\d.:,\s█-▏#=|\[\]<>%?]|it/s|s/it")  # what changes from one line of a progress bar to the next
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and cursor moves: noise in a notebook, and to a screen reader
 
 

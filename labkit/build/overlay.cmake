@@ -41,7 +41,10 @@ function(vllm_overlay name)
     target_compile_options(${name} PRIVATE
       $<$<COMPILE_LANGUAGE:CXX>:-ffile-prefix-map=${pair}> $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-ffile-prefix-map=${pair}>)
   endforeach()
+  # nvcc writes the names of its temporary files into the object. In the object's own folder they stay the same: the same source, options and
+  # place give the same build-id, as with g++.
   target_compile_options(${name} PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:--objdir-as-tempdir>
     $<$<COMPILE_LANGUAGE:CXX>:SHELL:-include ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/o0_intrinsics.h>
     "$<$<COMPILE_LANGUAGE:CUDA>:${ARG_CUDA_OPTIONS}>")
   target_link_options(${name} PRIVATE LINKER:--build-id LINKER:--compress-debug-sections=zlib LINKER:--as-needed LINKER:--no-undefined)

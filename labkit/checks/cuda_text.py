@@ -7,8 +7,8 @@ MAX_TEXT = 200_000  # characters that are looked at
 MAX_FOUND = 2000
 TRIPLE = r"\((\d{1,10}),(\d{1,10}),(\d{1,10})\)"
 FOCUS = re.compile(rf"focus (?:set )?to CUDA kernel \d{{1,9}}, grid \d{{1,18}}, block {TRIPLE}, thread {TRIPLE}")
-VALUE = re.compile(r"^\$\d{1,9} = (.{1,4000})$", re.MULTILINE)
-VECTOR = re.compile(r"\{x = (-?\d{1,10}), y = (-?\d{1,10}), z = (-?\d{1,10})\}")
+VALUE = re.compile(r"^\$\d{1,9} = (\{\n[^{}]{1,4000}\n\}|.{1,4000})$", re.MULTILINE)  # on lines of its own: `set print pretty on`
+VECTOR = re.compile(r"\{\s{0,9}x = (-?\d{1,10}),\s{1,9}y = (-?\d{1,10}),\s{1,9}z = (-?\d{1,10})\s?\}")
 ELEMENT = re.compile(r"(-?0x[0-9a-f]{1,16}|-?\d{1,20})(?: <repeats (\d{1,4}) times>)?")
 ADDRESS = r"(?:0x[0-9a-f]{1,16} in )?"
 FRAME = re.compile(rf"^#\d{{1,5}}\s{{1,4}}{ADDRESS}(\S.{{0,4000}})$", re.MULTILINE)

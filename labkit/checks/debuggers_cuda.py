@@ -42,7 +42,7 @@ def kernel(evidence: Evidence) -> list[Row]:
     shown = {name: vector(turn.said) for turn in mine for name in ("blockIdx", "threadIdx") if typed([turn], f"print {name}")}
     place, key = given.get("place"), given.get("key")
     return [
-        row("stopped in", stopped[-1] if stopped else "no kernel", KERNEL, "continue, until cuda-gdb says that it switched the focus to a CUDA kernel.", ok=KERNEL in stopped),
+        row("stopped in", stopped[-1] if stopped else "no kernel", KERNEL, "continue, until cuda-gdb says that a CUDA thread hit the breakpoint.", ok=KERNEL in stopped),
         row("your focus", focus(mine[0].said) if mine else "elsewhere", ((block, 0, 0), (thread, 0, 0)), "cuda block (B,0,0) thread (T,0,0), with your numbers."),
         row("blockIdx, threadIdx", [shown.get("blockIdx"), shown.get("threadIdx")], [(block, 0, 0), (thread, 0, 0)], "Print both, in your focus."),
         row("TOKENS, SLOT", [given.get("tokens"), given.get("slot")], "two whole numbers", "Fill them in.", ok=_whole(given.get("tokens")) and _whole(given.get("slot"))),

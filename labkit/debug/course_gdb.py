@@ -36,6 +36,7 @@ skip -rfu ^(std|c10|at)::
 set print pretty on
 set print thread-events off
 set print inferior-events off
+set print symbol-loading off
 
 # 7. py-bt where Python brings no script for gdb, and bt-both: C++ and Python frames in one list
 source {inside}

@@ -16,14 +16,18 @@ from labkit.checks.cuda_recorded import Recording, recorded_for, recording, scen
 from labkit.checks.debuggers_cuda import slots_of
 from labkit.debug.cuda_batch import dialogue
 from labkit.debug.cuda_hang import DUMP, Hanging, Recorded
-from labkit.debug.cuda_replay import MACHINE, Replay, clipped
+from labkit.debug.cuda_replay import MACHINE, Replay
+from labkit.debug.cuda_shown import excerpt, wait_for
+from labkit.debug.gdb_text import shown
 from labkit.debug.planted import planted
 from labkit.debug.transcript import Transcript, Turn
 from labkit.lab import Lab
+from labkit.live import tail
 from labkit.messages import LearnerMessage, explain_os_error
 from labkit.runner import run
 
 OPERATOR = "reshape_and_cache_flash"
+STEPS = ("configure", "compile")  # of a planted overlay
 KEPT_LINES, KEPT_WIDTH = 400, 400  # of a command's output, in the evidence: a traceback through the engine has 120 lines
 
 
@@ -41,7 +45,7 @@ class Cuda:
     ) -> dict[str, Any]:
         """Run a command under the planted overlay of its kind, or show the recorded run `which`. Return it as a record keeps it.
 
-        A command that fails is a result here, not a mistake.
+        A command that fails is a result here, not a mistake. Of a live one the notebook shows the end, and the lines that the lesson asks about.
         """
         if not self.live:
             found = self.recording(kind).runs[which]
@@ -51,6 +55,8 @@ class Cuda:
             return found
         below = self._built[kind].environment() if kind in self._built else {}
         done = self.lab.run([str(part) for part in command], env={**below, **(env or {})}, timeout=timeout, log=f"{kind}-{which}")
+        if asked_about := excerpt(done.output):
+            show.text(asked_about)
         lines = [line[:KEPT_WIDTH] for line in done.output.splitlines()]
         kept = lines if len(lines) <= KEPT_LINES else [*lines[:30], "[…]", *lines[-KEPT_LINES + 30 :]]
         return {
@@ -91,8 +97,19 @@ class Cuda:
             show.text(f"Nothing to build on this lane: what follows was recorded on {MACHINE}, with failures at one of three places each.")
             return
         with concurrent.futures.ThreadPoolExecutor(len(KINDS)) as pool:
-            self._built = dict(zip(KINDS, pool.map(self._build, KINDS), strict=True))
+            work = {kind: pool.submit(self._build, kind) for kind in KINDS}
+            wait_for(work.values(), "three overlays are built, at the same time", self._building)
+        self._built = {kind: built.result() for kind, built in work.items()}
         show.text(f"Built: {', '.join(f'{kind} ({overlay.library.stat().st_size:,} bytes)' for kind, overlay in self._built.items())}")
+
+    def _building(self) -> list[str]:
+        """The last line of each build's newest log."""
+        found = [[log for what in STEPS if (log := self._log(what, kind)).is_file()] for kind in KINDS]
+        newest = [max(logs, key=lambda log: log.stat().st_mtime) for logs in found if logs]
+        return [f"{log.stem}: {line}\n" for log in newest for line in tail(log.read_text(errors="replace"), 1)]
+
+    def _log(self, what: str, kind: str) -> Path:
+        return self.lab.scratch("logs") / f"{what}-{kind}.log"
 
     def _build(self, kind: str) -> Overlay:
         folder = self.lab.folder / "work" / "planted"
@@ -100,8 +117,8 @@ class Cuda:
         overlay = plan(
             OPERATOR, tree=tree, folder=folder / kind, lane=self.lab.lane, soname=self.lab.symbol, options=Options(cuda=("-lineinfo",))
         )
-        for what, command in (("configure", overlay.configure), ("compile", overlay.compile)):
-            done = run(command, log=self.lab.scratch("logs") / f"{what}-{kind}.log", timeout=600, quiet=True)
+        for what, command in zip(STEPS, (overlay.configure, overlay.compile), strict=True):
+            done = run(command, log=self._log(what, kind), timeout=600, quiet=True)
             if not done.ok:
                 raise LearnerMessage(
                     f"The planted overlay was not built: `{what}` failed.", f"Its log is {done.log.relative_to(self.lab.folder)}."
@@ -145,7 +162,7 @@ class Cuda:
             transcript = Transcript(
                 "cuda-gdb", "(cuda-gdb) ", [opened, *(Turn(c, said.get(c, "[not typed in the recording]")) for c in commands)]
             )
-        show.text("\n".join(clipped(line) for line in transcript.text().splitlines()))
+        show.text(shown(transcript.text()))
         return transcript
 
     def hanging(self, command: Sequence[object]) -> Hanging | Recorded:

@@ -10,7 +10,6 @@ from labkit.debug.transcript import Transcript, Turn
 
 FOCUS = "cuda block "
 MACHINE = "an NVIDIA H100"
-TEMPLATE = re.compile(r"(?<=_kernel)<[^<>]{20,}>")  # arguments that fill a screen
 
 
 class Replay:
@@ -39,7 +38,7 @@ class Replay:
         """Type a cell's commands one by one, each shown with its answer."""
         for command in gdb_text.commands_in(text):
             said = self.type(command)
-            show.text("\n".join(clipped(line) for line in f"{self.transcript.prompt}{command}\n{said}".rstrip().splitlines()))
+            show.text(gdb_text.shown(f"{self.transcript.prompt}{command}\n{said}"))
 
     def facts(self) -> "dict[str, object]":
         """Return the session as a record keeps it, with the name of the recording."""
@@ -77,8 +76,3 @@ def spelt(command: str) -> str:
 def inspects(command: str) -> bool:
     """Whether a command only looks, and so leaves the program where it is."""
     return full(command).partition(" ")[0] in ("print", "info", "backtrace", "list", "x", "ptype")
-
-
-def clipped(line: str) -> str:
-    """Return a line as the notebook shows it: without the template arguments of a kernel, and with its middle left out if it is still long."""
-    return gdb_text.clipped(TEMPLATE.sub("<…>", line))

@@ -12,7 +12,7 @@ from labkit import show
 from labkit.build.tree import working_tree
 from labkit.debug.course_gdb import find_debugger, write_course_gdb
 from labkit.debug.gdb import Gdb
-from labkit.debug.gdb_text import arguments
+from labkit.debug.gdb_text import arguments, clipped
 from labkit.debug.in_python import InPython
 from labkit.debug.magic import Dialogue, Opened
 from labkit.debug.sources import compiled_from
@@ -81,7 +81,7 @@ class Debuggers(InPython):
                 f"gdb cannot attach to process {pid}: {said.splitlines()[-1]}",
                 "Is it there, and yours? `labkit doctor` has a row for it: attach.",
             )
-        show.text(said.splitlines()[-1])
+        show.text(clipped(said.splitlines()[-1]))  # where it stands
         return session
 
     def play(self, session: Opened) -> Opened:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from labkit import show
-from labkit.debug.gdb_text import clipped, commands_in, quoted, with_last
+from labkit.debug.gdb_text import commands_in, quoted, shown, with_last
 from labkit.debug.mapped import identified, libraries_of
 from labkit.debug.mi import Ended, Message, Mi
 from labkit.debug.transcript import MAX_FRAMES, Frame, Stop, Transcript, Turn
@@ -19,6 +19,7 @@ from labkit.messages import LearnerMessage
 
 TIMEOUT = 300.0  # seconds that one command may take: an engine starts in 10 to 70 under gdb, once with 100 more to compile a sampler
 ASK_SECONDS = 60.0  # for what gdb answers without running the program
+DRAIN = "-gdb-show confirm"  # any question: its answer comes when gdb waits for a command again
 PENDING = re.compile(r"reakpoint \d+ \(([^)\n]{1,120})\) pending")
 
 
@@ -52,6 +53,8 @@ class Gdb:
             )
         block = line.split("\n")
         said, stopped = self._ask(f"-interpreter-exec console {quoted(self._as_one_line(block))}", timeout)
+        if line.split()[:1] == ["attach"]:  # answered before the program has stopped: the rest would be part of the next answer
+            said = f"{said}\n{self._ask(DRAIN, timeout)[0]}".rstrip()
         stop = self._stop(stopped) if stopped else None
         self.transcript.turns.append(Turn(line.strip(), said, stop))
         return said
@@ -61,8 +64,7 @@ class Gdb:
         self._broken_in = False
         for command in commands_in(text):
             said = self.type(command, timeout)
-            lines = f"{self.transcript.prompt}{command}\n{said}".rstrip().splitlines()
-            show.text("\n".join(clipped(line) for line in lines if line != "(More stack frames follow...)"))
+            show.text(shown(f"{self.transcript.prompt}{command}\n{said}"))
             if self._broken_in:
                 show.text("[stopped by you; `continue` goes on]")
                 break
@@ -150,7 +152,7 @@ class Gdb:
             elif message["message"] == "thread-group-started":
                 self._pid = int(message["payload"]["pid"])
             elif message["message"] == "stopped" and idle != token:
-                stopped, idle = message, mi.send("-gdb-show confirm")
+                stopped, idle = message, mi.send(DRAIN)
 
     def _receive(self, mi: Mi, began: float, timeout: float) -> Message | None:
         try:

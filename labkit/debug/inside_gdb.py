@@ -6,6 +6,7 @@ Python's own script, where there is one, is loaded later, with the program, and 
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,8 @@ def dumped_by_python() -> str:
     handle, path = tempfile.mkstemp()
     os.close(handle)
     locking = gdb.parameter("scheduler-locking")
-    gdb.execute("set scheduler-locking on")  # or the other threads run on while this one makes the calls
     try:
+        lock_scheduler("on")  # or the other threads run on while this one makes the calls
         descriptor = int(gdb.parse_and_eval(f'(int)open("{path}", {os.O_WRONLY})'))
         gdb.parse_and_eval(f"(const char*)_Py_DumpTracebackThreads({descriptor}, (void*)0, (void*)0)")
         gdb.parse_and_eval(f"(int)close({descriptor})")
@@ -131,8 +132,14 @@ def dumped_by_python() -> str:
     except gdb.error:  # from Python 3.13 on the function is no longer visible
         raise gdb.GdbError(f"This Python shows gdb no frames. From outside: py-spy dump --pid {gdb.selected_inferior().pid}") from None
     finally:
-        gdb.execute(f"set scheduler-locking {locking}")
+        lock_scheduler(locking)
         Path(path).unlink()
+
+
+def lock_scheduler(mode: object) -> None:
+    """Set scheduler-locking where the debugger can: cuda-gdb says that it cannot as long as a program uses the GPU."""
+    with suppress(gdb.error):
+        gdb.execute(f"set scheduler-locking {mode}")
 
 
 PyBt()

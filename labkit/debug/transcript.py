@@ -11,7 +11,7 @@ MAX_FRAMES = 60  # of a stop at a breakpoint, kept in the evidence
 MAX_STEP_FRAMES = 2  # of any other stop: one step is like the next
 MAX_NAME = 160  # characters of a function's name: those of templates have thousands
 ENVIRONMENT = re.compile(r"environ|\benv\b")
-MAX_SAID = 6000  # characters of one answer, kept in the evidence
+HEAD, TAIL = 5000, 2900  # characters kept of an answer that is longer; `thread apply all` shows a process's first thread last
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,10 @@ def _facts(turn: Turn) -> JsonValue:
     stop = turn.stop
     kept = MAX_FRAMES if stop and stop.reason == "breakpoint-hit" else MAX_STEP_FRAMES
     frames: JsonValue = [[f.function[:MAX_NAME], f.file, f.line] for f in stop.frames[:kept]] if stop else []
-    return {"typed": turn.typed, "said": said[:MAX_SAID], **({"stop": stop.reason, "frames": frames} if stop else {})}
+    return {"typed": turn.typed, "said": _kept(said), **({"stop": stop.reason, "frames": frames} if stop else {})}
+
+
+def _kept(said: str) -> str:
+    """Both ends of a long answer. What is kept is not longer than what a check reads (transcripts.MAX_CHARS)."""
+    more = len(said) - HEAD - TAIL
+    return said if more <= 0 else f"{said[:HEAD]}\n[… {more:,} characters left out …]\n{said[-TAIL:]}"

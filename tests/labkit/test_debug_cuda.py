@@ -21,9 +21,10 @@ from labkit.checks import debuggers_cuda as visible
 from labkit.checks.cuda_plants import AFTER, KERNEL, KINDS, VARIANTS, Plant, plant_of
 from labkit.debug import cuda_hang
 from labkit.debug.cuda_batch import turns_of
-from labkit.debug.cuda_replay import Replay, clipped
+from labkit.debug.cuda_replay import Replay
+from labkit.debug.gdb_text import clipped
 from labkit.debug.planted import planted
-from labkit.evidence import BadEvidence
+from labkit.evidence import BadEvidence, Evidence
 from labkit.lane import Lane
 from labkit.learner import token_of, word
 from labkit.messages import LearnerMessage
@@ -31,6 +32,7 @@ from labkit.paths import cache
 from labkit.recorder import Recorder
 
 RECORDED = Path(__file__).parent / "debug_logs" / "cuda-gdb_reshape_and_cache_flash.txt"
+H100 = Path(__file__).parents[2] / "recordings" / "cuda-reference" / "evidence"
 TEMPLATE = "vllm::reshape_and_cache_flash_kernel<unsigned short, unsigned short, (vllm::Fp8KVCacheDataType)0>"
 LEARNERS = ("ada", "bob", "carol", "dan", "eve")
 SLOTS = list(range(16, 26))
@@ -51,6 +53,15 @@ def test_a_real_session_is_taken_apart():
     assert cuda_text.kernels(text) == [(True, (16384, 1, 1), (512, 1, 1), KERNEL)]
     assert [(frame.function, frame.line) for frame in cuda_text.frames(text)] == [(KERNEL, 326)]
     assert cuda_text.vector(text) == (5, 0, 0)
+
+
+def test_vectors_are_read_on_one_line_and_pretty_printed():
+    dialogue = json.loads((H100 / "debuggers-kernel.json").read_text())["facts"]["turns"]
+    printed = {turn["typed"]: cuda_text.vector(turn["said"]) for turn in dialogue if turn["typed"].startswith("print ")}
+    assert (printed["print blockIdx"], printed["print threadIdx"]) == ((1, 0, 0), (5, 0, 0))
+    assert "\n" in next(turn["said"] for turn in dialogue if turn["typed"] == "print blockIdx"), "the lesson's own session prints it pretty"
+    assert cuda_text.vector("$1 = {x = 1, y = 0, z = 0}") == (1, 0, 0)
+    assert cuda_text.vector("$1 = {\n  x = 1,\n  y = 0\n}") is None
 
 
 @pytest.mark.parametrize(
@@ -351,12 +362,11 @@ def test_no_evidence_makes_a_check_fail_otherwise_than_with_a_verdict(junk):
 class Handed:
     def __init__(self, folder, learner):
         self.folder, self.learner = folder / "evidence", learner
-        self.submission = Submission(folder, learner)
-        self.evidence = self.submission.evidence
+        self.evidence = Evidence(self.folder, learner)
 
     def judge(self, name):
         try:
-            return getattr(hidden, name)(self.submission, GOOD)
+            return getattr(hidden, name)(Submission(self.folder.parent, self.learner), GOOD)  # a new one: it reads each file once
         except BadEvidence as bad:
             return SimpleNamespace(state="failed", seen=str(bad), expected="")
 

@@ -21,6 +21,19 @@ def test_progress_bars_and_repeated_warnings_become_one_line(capsys, tmp_path):
     assert "\x1b" not in out
 
 
+def test_bars_of_nsys_become_one_line_each(capsys, tmp_path):
+    """As nsys 2025.3 prints them; a carriage return has become the end of a line."""
+    lines = [
+        "[1/1] [0%                          ] profiled.nsys-rep\n", "[1/1] [=16%                        ] profiled.nsys-rep\n",
+        "[1/1] [========================100%] profiled.nsys-rep\n",
+        "Processing 16758 events: [                                                  0%]\n",
+        "Processing 16758 events: [=================================================100%]\n",
+    ]  # fmt: skip
+    out = shown(lines, capsys, tmp_path)
+    assert out.count("profiled.nsys-rep") == out.count("Processing") == 1
+    assert out.count("100%") == 2
+
+
 def test_how_a_command_ended_is_said_in_words():
     assert ending(0, None) == "exit code 0"
     assert ending(-9, None) == "ended by signal 9 (SIGKILL)"

@@ -1,0 +1,47 @@
+"""The course's commands inside a debugger that cannot do all that gdb can: cuda-gdb, as it answered on an H100."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+import labkit.debug
+
+
+class GdbError(Exception):
+    """gdb.error"""
+
+
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """inside_gdb.py, in a cuda-gdb that does not lock the scheduler; its Python writes what _Py_DumpTracebackThreads writes."""
+
+    def execute(command: str) -> None:
+        if command.startswith("set scheduler-locking"):
+            raise GdbError("Target 'multi-thread' cannot support this command.")
+
+    opened: list[str] = []
+
+    def evaluate(expression: str) -> int:
+        if "open(" in expression:
+            opened.append(expression.split('"')[1])
+        elif "_Py_DumpTracebackThreads" in expression:
+            Path(opened[-1]).write_text('Thread 0x1 (most recent call first):\n  File "core.py", line 725 in step\n')
+        return 7
+
+    gdb = SimpleNamespace(
+        Command=type("Command", (), {"__init__": lambda *_: None}), COMMAND_STACK=0, COMPLETE_NONE=0, error=GdbError, GdbError=GdbError,
+        execute=execute, parse_and_eval=evaluate, parameter=lambda _: "replay", selected_inferior=lambda: SimpleNamespace(pid=1),
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "gdb", gdb)
+    spec = importlib.util.spec_from_file_location("inside_a_stub", Path(labkit.debug.__file__).with_name("inside_gdb.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_python_frames_are_shown_where_the_scheduler_cannot_be_locked(inside: ModuleType) -> None:
+    assert "line 725 in step" in inside.dumped_by_python()
