@@ -7,7 +7,7 @@ the hidden lines back from the gradebook, as in a stock run.
 
 import copy
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from grading.submission import marks_of, notebook_cells, source_of, too_long
+from grading.submission import Submission, marks_of, source_of, too_long
 from grading.wording import plain
 from labkit.evidence import BadEvidence, Missing
 
@@ -29,23 +29,23 @@ class NoRelease(Exception):
 def rebuild(release: Path, folder: Path, notebook: str) -> tuple[NotebookNode, list[str]]:
     """Return the rebuilt notebook, and what had to be repaired, for the instructor. Raises NoRelease; nothing a learner wrote raises."""
     rebuilt = _released(release / f"{notebook}.ipynb")
-    sources, repairs = learner_sources(rebuilt.cells, folder, notebook)
+    sources, repairs = learner_sources(rebuilt.cells, Submission(folder, ""), notebook)
     for cell in rebuilt.cells:
         if marks_of(cell).get("solution"):
             cell.source = sources[marks_of(cell)["grade_id"]]
     return rebuilt, repairs
 
 
-def learner_sources(released: Sequence[NotebookNode], folder: Path, notebook: str) -> tuple[dict[str, str], list[str]]:
+def learner_sources(released: Sequence[NotebookNode], submission: Submission, notebook: str) -> tuple[dict[str, str], list[str]]:
     """Return {grade id: source} for every released solution cell, the learner's where there is one, and repairs as `rebuild` does."""
     sources = {marks_of(cell)["grade_id"]: cell.source for cell in released if marks_of(cell).get("solution")}
     try:
-        theirs = notebook_cells(folder, notebook)
+        theirs = submission.cells(notebook)
     except Missing:
         return sources, ["it was not handed in: graded as an empty notebook"]
     except BadEvidence as bad:
         return sources, [plain(f"graded as an empty notebook: {bad}", 300)]
-    repairs = _put_in(sources, _first_sources(theirs))
+    repairs = _put_in(sources, _first_sources(theirs, sources))
     repairs += _differences(released, theirs) if theirs else []
     return sources, [plain(repair, 300) for repair in repairs[:_MAX_REPAIRS]]
 
@@ -63,13 +63,13 @@ def _read_released(path: Path, _modified: int, _size: int) -> NotebookNode:
     return nbformat.read(path, as_version=4)  # ours: the one notebook that nbformat may parse
 
 
-def _first_sources(cells: list[dict[str, Any]]) -> dict[str, str]:
-    """Return {grade id: source}, the first cell of each id that has a source."""
+def _first_sources(cells: list[dict[str, Any]], wanted: Container[str]) -> dict[str, str]:
+    """Return {grade id: source}, the first cell of each wanted id that has a source."""
     sources: dict[str, str] = {}
     for cell in cells:
-        grade_id, source = marks_of(cell).get("grade_id"), source_of(cell)
-        if isinstance(grade_id, str) and source is not None:
-            sources.setdefault(grade_id, source)
+        grade_id = marks_of(cell).get("grade_id")
+        if isinstance(grade_id, str) and grade_id in wanted and grade_id not in sources and (source := source_of(cell)) is not None:
+            sources[grade_id] = source
     return sources
 
 
@@ -88,8 +88,9 @@ def _put_in(sources: dict[str, str], theirs: dict[str, str]) -> list[str]:
 
 def _differences(released: Sequence[NotebookNode], theirs: list[dict[str, Any]]) -> list[str]:
     """Say where the submitted notebook had something that an untouched one has not."""
-    counts = Counter(str(marks_of(cell).get("grade_id")) for cell in theirs)
-    by_id = {str(marks_of(cell).get("grade_id")): cell for cell in reversed(theirs)}
+    ids = [str(marks_of(cell).get("grade_id")) for cell in theirs]
+    counts = Counter(ids)
+    by_id = dict(zip(reversed(ids), reversed(theirs), strict=True))
     known = {_tags(cell) for cell in released}
     found = [f"{_tags(cell)}: dropped from a cell" for cell in theirs if _tags(cell) not in known | {""}]
     for ours in released:

@@ -6,12 +6,36 @@ from pathlib import Path
 from typing import Any
 
 from labkit.evidence import BadEvidence, Evidence, Missing, parse_json, read_bounded
-from labkit.settled import SettledEvidence
+from labkit.settled import SettledEvidence, Shelf
 
 MAX_NOTEBOOK_BYTES = 10 * 1024 * 1024
+MAX_KEPT_NOTEBOOKS = 2 * 1024 * 1024  # bytes together; parsed, hostile ones take some 30 times as much
 MAX_SOURCE_CHARS = 100_000
 MAX_SOURCE_LINES = 5_000  # JSON takes some ten bytes for a line break in a notebook
 MAX_RECORDS_LOOKED_AT = 50
+
+
+class Read:
+    """What was read of a submission so far, within bounds. The folder must not change while this object lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # a submission that is itself a link has no evidence: below it, the link would be an ordinary folder on the way
+        self.shelf = Shelf(folder if folder.is_symlink() else folder / "evidence")
+        self._cells: dict[str, list[dict[str, Any]]] = {}
+        self._room = MAX_KEPT_NOTEBOOKS
+
+    def cells(self, notebook: str) -> list[dict[str, Any]]:
+        """Return the cells of a notebook as `notebook_cells` does, each time the same objects."""
+        kept = self._cells.get(notebook)
+        if kept is not None:
+            return kept
+        raw = read_bounded(self.folder, f"{notebook}.ipynb", MAX_NOTEBOOK_BYTES)
+        cells = _cells_in(raw, f"{notebook}.ipynb")
+        if len(raw) <= self._room:
+            self._room -= len(raw)
+            self._cells[notebook] = cells
+        return cells
 
 
 @dataclass(frozen=True)
@@ -24,17 +48,29 @@ class Submission:
     folder: Path
     learner: str
     evidence: Evidence = field(init=False)
+    read: Read | None = field(default=None, compare=False, repr=False)  # a copy under another name shares it
 
     def __post_init__(self) -> None:
-        # a submission that is itself a link has no evidence: below it, the link would be an ordinary folder on the way
-        folder = self.folder if self.folder.is_symlink() else self.folder / "evidence"
-        object.__setattr__(self, "evidence", SettledEvidence(folder, self.learner))
+        read = self.read if self.read is not None and self.read.folder == self.folder else Read(self.folder)
+        object.__setattr__(self, "read", read)
+        object.__setattr__(self, "evidence", SettledEvidence(read.shelf.folder, self.learner, read.shelf))
+
+    @property
+    def shelf(self) -> Shelf:
+        """The files of the evidence folder, as far as they were read and kept."""
+        assert self.read is not None
+        return self.read.shelf
+
+    def cells(self, notebook: str) -> list[dict[str, Any]]:
+        """Return the cells of a submitted notebook as `notebook_cells` does. They must not be changed."""
+        assert self.read is not None
+        return self.read.cells(notebook)
 
     def solution(self, notebook: str, grade_id: str) -> str:
         """Return the source of the learner's solution cell, the first of that id. Raises Missing or BadEvidence."""
-        for cell in solution_cells(self.folder, notebook):
-            if cell["id"] == grade_id:
-                return _bounded(str(cell["source"]), notebook, grade_id)
+        for cell in self.cells(notebook):
+            if marks_of(cell).get("grade_id") == grade_id and (source := source_of(cell)) is not None:
+                return _bounded(source, notebook, grade_id)
         raise Missing(f"{notebook}.ipynb: the cell {grade_id!r} is not there. Expected your solution in it.")
 
 
@@ -55,7 +91,11 @@ def solution_cells(folder: Path, notebook: str) -> list[dict[str, Any]]:
 def notebook_cells(folder: Path, notebook: str) -> list[dict[str, Any]]:
     """Return the cells of a submitted notebook that are JSON objects, whatever is in them. Raises Missing or BadEvidence."""
     name = f"{notebook}.ipynb"
-    document = parse_json(read_bounded(folder, name, MAX_NOTEBOOK_BYTES), name)
+    return _cells_in(read_bounded(folder, name, MAX_NOTEBOOK_BYTES), name)
+
+
+def _cells_in(raw: bytes, name: str) -> list[dict[str, Any]]:
+    document = parse_json(raw, name)
     cells = document.get("cells") if isinstance(document, dict) else None
     if not isinstance(cells, list):
         raise BadEvidence(f"{name}: it is not a notebook. Expected the file that JupyterLab saves.")
@@ -79,8 +119,9 @@ def _solution(cell: dict[str, Any]) -> dict[str, Any] | None:
 def source_of(cell: dict[str, Any]) -> str | None:
     """Return the source of a cell as text that can be written as UTF-8, or None when it is not text."""
     source = cell.get("source")
-    if isinstance(source, list) and all(isinstance(part, str) for part in source):
-        source = "".join(source)
+    if isinstance(source, list):
+        with suppress(TypeError):  # not all of it is text
+            source = "".join(source)
     # JSON may hold half a surrogate pair ("\ud800"); written back it would stop whoever saves the notebook
     return source.encode("utf-8", "replace").decode() if isinstance(source, str) else None
 

@@ -9,7 +9,6 @@ import math
 import os
 import re
 import stat
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from labkit.records import ProducedFile, Record
 MAX_RECORD_BYTES = 1 * 1024 * 1024
 MAX_FILE_BYTES = 5 * 1024 * 1024
 MAX_DEPTH = 32
+_HOLDERS = frozenset({dict, list})  # what JSON is parsed to, no class below them
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -52,7 +52,15 @@ class Evidence:
 
     def raw(self, record_id: str) -> bytes:
         """Return the bytes of a record's file. Raises Missing or BadEvidence."""
-        return read_bounded(self.folder, f"{record_id}.json", MAX_RECORD_BYTES)
+        return self.read(f"{record_id}.json", MAX_RECORD_BYTES)
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the bytes of a file in the folder, as `read_bounded` does."""
+        return read_bounded(self.folder, name, limit)
+
+    def sha256(self, data: bytes) -> str:
+        """Return the SHA-256 of what `read` returned."""
+        return hashlib.sha256(data).hexdigest()
 
     def checked(self, record_id: str, raw: bytes) -> Record:
         """Return the record that the bytes of its file hold. Raises BadEvidence."""
@@ -81,12 +89,12 @@ class Evidence:
 
     def digest(self, record_id: str) -> str:
         """Return the SHA-256 of a record's file, so that an answer can say which run it is about. Raises Missing or BadEvidence."""
-        return hashlib.sha256(self.raw(record_id)).hexdigest()
+        return self.sha256(self.raw(record_id))
 
     def file(self, produced: ProducedFile) -> bytes:
         """Return the bytes of a file that a record lists. Raises BadEvidence when it is not the recorded file."""
-        data = read_bounded(self.folder, produced.path, MAX_FILE_BYTES)
-        if hashlib.sha256(data).hexdigest() != produced.sha256 or len(data) != produced.size:
+        data = self.read(produced.path, MAX_FILE_BYTES)
+        if self.sha256(data) != produced.sha256 or len(data) != produced.size:
             raise BadEvidence(
                 f"{produced.path}: its SHA-256 is not the recorded one. Expected the file as the lesson produced it. Run that cell again."
             )
@@ -98,8 +106,8 @@ def read_bounded(folder: Path, name: str, limit: int) -> bytes:
 
     Follows no symbolic link, in no component; opens no device or pipe. Raises Missing or BadEvidence.
     """
-    parts = Path(name).parts
-    if not parts or Path(name).is_absolute() or ".." in parts or "\0" in name:
+    parts = [part for part in name.split("/") if part not in ("", ".")]  # what Path does, for each file of a class
+    if not parts or name.startswith("/") or ".." in parts or "\0" in name:
         raise BadEvidence(f"{name!r}: it points outside the evidence folder. Expected a path inside it.")
     try:
         descriptor = _open_beneath(folder, parts)
@@ -115,15 +123,22 @@ def read_bounded(folder: Path, name: str, limit: int) -> bytes:
             raise BadEvidence(f"{name}: it is not a regular file. Expected the file that the lesson wrote.")
         if status.st_size > limit:
             raise BadEvidence(f"{name}: {status.st_size:,} bytes. Expected at most {limit:,}. Was something else written in its place?")
-        with os.fdopen(descriptor, "rb", closefd=False) as stream:
-            return stream.read(limit)
+        return _whole(descriptor, status.st_size)
     except OSError as error:
         raise BadEvidence(f"{name}: it cannot be read ({error.strerror}). Expected the file that the lesson wrote.") from None
     finally:
         os.close(descriptor)
 
 
-def _open_beneath(folder: Path, parts: tuple[str, ...]) -> int:
+def _whole(descriptor: int, size: int) -> bytes:
+    """Read `size` bytes, or to the end of a file that became shorter. A stream would first make room for the limit."""
+    data = os.read(descriptor, size)
+    while len(data) < size and (more := os.read(descriptor, size - len(data))):
+        data += more
+    return data
+
+
+def _open_beneath(folder: Path, parts: list[str]) -> int:
     """Open a file component by component, so that no symbolic link is followed anywhere below `folder`'s parent."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # O_NONBLOCK: opening a pipe must not wait for a writer
     here = os.open(folder, flags | os.O_DIRECTORY)
@@ -169,10 +184,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_depth(value: Any) -> None:
     """Level by level: only what can hold something is followed."""
-    level = [value] if isinstance(value, dict | list) else []
+    level = [value] if type(value) in _HOLDERS else []
     for _ in range(MAX_DEPTH):
-        inside = chain.from_iterable(holder.values() if isinstance(holder, dict) else holder for holder in level)
-        level = [held for held in inside if isinstance(held, dict | list)]
+        level = [held for one in level for held in (one.values() if type(one) is dict else one) if type(held) in _HOLDERS]
         if not level:
             return
     if any(level):

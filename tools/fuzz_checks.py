@@ -78,7 +78,7 @@ class Reference:
             opened: dict[str, None] = {}
             opener = evidence._open_beneath
 
-            def noted(folder: Path, parts: tuple[str, ...]) -> int:
+            def noted(folder: Path, parts: list[str]) -> int:
                 descriptor = opener(folder, parts)
                 opened[str(Path(folder, *parts).relative_to(self.folder))] = None
                 return descriptor

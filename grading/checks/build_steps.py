@@ -83,7 +83,7 @@ def forecast(submission: Submission, points: float) -> Verdict:
     def hidden() -> list[Row]:
         record, given = evidence.record("build-forecast"), answer_of(evidence, "build-forecast-answer")
         units, minutes, peak = (_number(record.facts.get(name)) for name in ("units", "cpu_minutes", "peak_mib"))
-        cores, gib = visible.builder_of(record.token)
+        cores, gib = visible.builder_of(record.token, record.lane, record.facts)
         jobs = max(1, min(cores, int(gib * 1024 // peak))) if peak >= 1 else 0
         least = SMALLEST[record.lane]
         return [

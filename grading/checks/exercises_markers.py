@@ -1,5 +1,6 @@
 """Hidden checks of lesson 06_exercises, part 2: the marks, the script's clock and the answers agree with the trace."""
 
+from operator import countOf
 from typing import Any
 
 from grading.checks.combine import both
@@ -12,7 +13,7 @@ from labkit.checks.exercises_markers import ANSWER, REQUESTS, Marks, events_in, 
 from labkit.checks.reading import answer_of, is_number
 from labkit.learner import word
 from labkit.rows import Row, row
-from labkit.trace.analysis import launched_by, within
+from labkit.trace.analysis import NAME, launched_by, ops_in, within
 from labkit.trace.model import Range
 from labkit.trace.names import role
 
@@ -97,7 +98,7 @@ def _work(mine: Marks) -> list[Row]:
 def _attention(mine: Marks, span: Range) -> int:
     if mine.trace.work:
         return sum(role(item.name) == "attention" for item in launched_by(mine.trace, span))
-    return sum(op.name == ATTENTION_OP for op in within(mine.trace.ops, span))
+    return countOf(map(NAME, ops_in(mine.trace, span)), ATTENTION_OP)
 
 
 def _answers(mine: Marks, answer: dict[str, Any]) -> list[Row]:

@@ -1,5 +1,6 @@
 """Whether a trace can be what was recorded of a run: it agrees with itself, with the run's own clock, and with the machine."""
 
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +10,8 @@ from labkit.checks.reading import is_number
 from labkit.learner import word
 from labkit.records import Record
 from labkit.rows import Row, row
-from labkit.trace.analysis import busy, launched_by, launches, within
+from labkit.trace.analysis import NAME, busy, launched_by, launches, ops_in, steps, within
+from labkit.trace.kept import kept
 from labkit.trace.model import Range, Trace
 from labkit.trace.names import role
 
@@ -26,7 +28,11 @@ def consistent(record: Record, mine: Profiled) -> list[Row]:
     """Rows that fail for a trace that was trimmed, made up, or recorded of another run or machine."""
     if len(mine.steps) < LEAST_STEPS:
         return [row("steps in the trace", len(mine.steps), f"at least {LEAST_STEPS}", AGAIN, ok=False)]
-    device = _on_gpu(record, mine) if mine.trace.work else _on_cpu(record, mine)
+    device = (
+        _on_gpu(record, mine)
+        if mine.trace.work
+        else _on_cpu(mine.trace, mine.label, tuple(record.command), record.lane, layers_of(mine.facts))
+    )
     return [*_is_that_run(record, mine), *_clock(record, mine, mine.steps), *device]
 
 
@@ -46,12 +52,12 @@ def _is_that_run(record: Record, mine: Profiled) -> list[Row]:
     words = [word(record.token, "first word"), word(record.token, "second word")]
     asked = {"profiled.py", "eager", mine.label, prompt} - set(record.command)
     own = [span for span in mine.trace.ranges if span.name == ENGINE_RANGE]
-    inside, steps = sum(bool(within(own, span)) for span in mine.steps), len(mine.steps)
+    inside, marked = sum(bool(within(own, span)) for span in mine.steps), len(mine.steps)
     return [
         row("command", f"without {sorted(asked)}" if asked else "as the lesson runs it", "as the lesson runs it", AGAIN, ok=not asked),
         row("words of yours in the prompt", [w for w in words if w in prompt], words, AGAIN),
         row("mode", mine.facts.get("mode"), "eager", AGAIN),
-        row("the engine's own range", f"in {inside} of {steps} steps", f"in {steps} of {steps} steps", AGAIN),
+        row("the engine's own range", f"in {inside} of {marked} steps", f"in {marked} of {marked} steps", AGAIN),
     ]
 
 
@@ -76,8 +82,8 @@ def _same_time(in_trace: int, by_script: float) -> bool:
 def _on_gpu(record: Record, mine: Profiled) -> list[Row]:
     trace, spans, layers = mine.trace, mine.steps, layers_of(mine.facts)
     work = [[item for item in launched_by(trace, span) if item.kind == "kernel"] for span in spans]
-    roles = [[role(item.name) for item in step] for step in work]
-    attention, joined = min(step.count("attention") for step in roles), _joined(trace, spans)
+    roles = [_roles(Counter(item.name for item in step)) for step in work]
+    attention, joined = min(step["attention"] for step in roles), _joined(trace, spans)
     by_nsys = not trace.tool.startswith("nsys") or any(part.endswith("nsys") for part in record.command)
     return [
         row("profiler", trace.tool if by_nsys else "nsys, which is not in the command", trace.tool, AGAIN),
@@ -91,16 +97,24 @@ def _on_gpu(record: Record, mine: Profiled) -> list[Row]:
     ]
 
 
-def _on_cpu(record: Record, mine: Profiled) -> list[Row]:
-    inside, layers = [within(mine.trace.ops, span) for span in mine.steps], layers_of(mine.facts)
-    names = [[op.name for op in ops] for ops in inside]
-    attention = {step.count(ATTENTION_OP) for step in names}
+@kept  # two checks ask
+def _on_cpu(trace: Trace, label: str, command: tuple[str, ...], lane: str, layers: int) -> list[Row]:
+    inside = [ops_in(trace, span) for span in steps(trace, label)]
+    names = [Counter(map(NAME, ops)) for ops in inside]  # once per operator, what follows once per name
+    attention = {step[ATTENTION_OP] for step in names}
     return [
-        row("lane without GPU work", record.lane, "cpu", "On the cuda lane the trace must hold GPU work."),
+        row("lane without GPU work", lane, "cpu", "On the cuda lane the trace must hold GPU work."),
         _alike("operators", [len(ops) for ops in inside][1:]),
         row("attention operators in a step", sorted(attention), [layers], AGAIN),
-        *like_a_decode_step(record.command, layers, [[role(name) for name in step] for step in names[1:]], inside[-1]),
+        *like_a_decode_step(command, layers, [_roles(step) for step in names[1:]], inside[-1]),
     ]
+
+
+def _roles(names: Counter[str]) -> Counter[str]:
+    roles: Counter[str] = Counter()
+    for name, count in names.items():
+        roles[role(name)] += count
+    return roles
 
 
 def _alike(what: str, counts: list[int]) -> Row:
@@ -122,4 +136,4 @@ def _causal(trace: Trace) -> bool:
 def layers_of(facts: dict[str, Any]) -> int:
     """Return the number of layers that the script wrote down, 0 where it is none."""
     layers = facts.get("layers")
-    return layers if isinstance(layers, int) and 0 < layers < 1000 else 0
+    return layers if type(layers) is int and 0 < layers < 1000 else 0  # True is no number of layers

@@ -11,15 +11,15 @@ AGAIN = "Run the cell that profiles once more, and do not edit what it records."
 LENGTHS = 3  # that a kernel or operator which is called once per layer has at least, in one step
 
 
-def like_a_decode_step(command: list[str], layers: int, roles: Sequence[Sequence[str]], last: Sequence[Work | Op]) -> list[Row]:
-    """Rows about what decode steps are made of: the roles of each step's kernels or operators, and those of the last step themselves.
+def like_a_decode_step(command: Sequence[str], layers: int, roles: Sequence[Counter[str]], last: Sequence[Work | Op]) -> list[Row]:
+    """Rows about what decode steps are made of: how many kernels or operators of each role a step has, and those of the last step themselves.
 
     Four products per layer (QKV, output, gate and up, down) and one for the logits; keys and values are written once per layer.
     """
     if not any(PACKAGED in part for part in command):
         return []
-    products = sorted({sum(count for found, count in Counter(step).items() if found.startswith("GEMM")) for step in roles})
-    writes = min(step.count("KV cache write") for step in roles)
+    products = sorted({sum(count for found, count in step.items() if found.startswith("GEMM")) for step in roles})
+    writes = min(step["KV cache write"] for step in roles)
     lengths = _lengths_of_the_most_frequent(last)
     return [
         row("matrix multiplications in a decode step", products, [4 * layers + 1], AGAIN),

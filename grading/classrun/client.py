@@ -8,8 +8,8 @@ import threading
 import time
 from pathlib import Path
 
-from grading.classrun.worker import LENGTH, MOST_BYTES, Question, Setup
-from grading.forked import read_until
+from grading.classrun.worker import MOST_BYTES, Question, Setup
+from grading.forked import LENGTH, read_until
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 # -I: no working directory, no PYTHONPATH, no user site; from this very checkout, installed or not
@@ -51,7 +51,7 @@ class Worker:
             process, self._process = self._process, None
         if process is not None:
             process.kill()
-            process.communicate()
+            process.wait()  # its pipes close with the last who uses them: another thread may be reading an answer
 
     def _start(self) -> "subprocess.Popen[bytes]":
         self.close()

@@ -72,36 +72,46 @@ def grade(task: Task, frame: Frame, judging: Judging) -> Graded:
             verdicts[grade_id] = task.kept.get(grade_id) or _judged(judging, grade_id, points, faults)
         return verdicts[grade_id]
 
-    notebooks = {name: _notebook(task, frame, name, verdict) for name in frame.sanitised}
+    submission = judging.submission if isinstance(judging, Together) else Submission(task.folder, task.learner)
+    notebooks = {name: _notebook(submission, frame, name, verdict) for name in frame.sanitised}
+    traces = fingerprints(task.folder, task.learner, submission.shelf).rows
     return Graded(
-        learner=task.learner, digest=submission_digest(task.folder, frame.sanitised), notebooks=notebooks, verdicts=verdicts,
+        learner=task.learner, digest=submission_digest(task.folder, frame.sanitised, submission.shelf), notebooks=notebooks, verdicts=verdicts,
         timestamp=timestamp_in(task.folder)[0].decode(), faults=faults,
-        traces=[(row.record, row.kind, row.value) for row in fingerprints(task.folder, task.learner).rows],
+        traces=[(row.record, row.kind, row.value) for row in traces],
     )  # fmt: skip
 
 
-def judge_together(task: Task, checks: Mapping[str, Check], limits: CheckLimits) -> Judging:
-    """Return a judging that shares what the checks of one submission read. One that takes longer than `limits` allow counts as a fault."""
-    submission = Submission(task.folder, task.learner)
+@dataclass(frozen=True)
+class Together:
+    """A judging that shares what the checks of one submission read. A check that takes longer than `limits` allow counts as a fault."""
 
-    def judging(grade_id: str, points: float) -> tuple[Verdict, str]:
-        check = checks.get(grade_id)
+    submission: Submission
+    checks: Mapping[str, Check]
+    limits: CheckLimits
+
+    def __call__(self, grade_id: str, points: float) -> tuple[Verdict, str]:
+        """Return the verdict, and the grader's fault or ""."""
+        check = self.checks.get(grade_id)
         if check is None:
             return not_judged(f"The grader has no check named {grade_id!r}."), f"no check {grade_id!r}"
         cpu, wall = time.process_time(), time.monotonic()
         try:
-            said = check(submission, points)
+            said = check(self.submission, points)
         except BadEvidence as bad:
             said = from_bad_evidence(bad)
         except Exception as error:
             why = f"The check of this exercise stopped with {type(error).__name__} inside the grader."
             return not_judged(why), traceback.format_exc()[-4000:]
-        if time.process_time() - cpu > limits.cpu_seconds or time.monotonic() - wall > limits.wall_seconds:
+        if time.process_time() - cpu > self.limits.cpu_seconds or time.monotonic() - wall > self.limits.wall_seconds:
             return not_judged("The check of this exercise took too long inside the grader."), "over its time"
         earned = 0.0 if said.state == "not judged" else min(max(said.points, 0.0), points)
         return said.model_copy(update={"points": earned, "goal": learner_line(check)}), ""
 
-    return judging
+
+def judge_together(task: Task, checks: Mapping[str, Check], limits: CheckLimits) -> Judging:
+    """Return a judging in this process; `grade` shares what it reads."""
+    return Together(Submission(task.folder, task.learner), checks, limits)
 
 
 def _judged(judging: Judging, grade_id: str, points: float, faults: dict[str, str]) -> Verdict:
@@ -111,13 +121,14 @@ def _judged(judging: Judging, grade_id: str, points: float, faults: dict[str, st
     return verdict
 
 
-def _notebook(task: Task, frame: Frame, name: str, verdict: Callable[[str, float], Verdict]) -> Notebook:
-    sources, repaired = learner_sources(page(frame.released[name]).cells, task.folder, name)
+def _notebook(submission: Submission, frame: Frame, name: str, verdict: Callable[[str, float], Verdict]) -> Notebook:
+    sources, repaired = learner_sources(page(frame.released[name]).cells, submission, name)
     sanitised = page(frame.sanitised[name])
     changed: dict[int, NotebookNode] = {}
     scores: dict[str, float | None] = {}
     comments: dict[str, str | None] = {}
-    for place, ours in enumerate(sanitised.cells):
+    for place in sanitised.live:
+        ours = sanitised.cells[place]
         cell = _filled(ours, sources, verdict)
         if cell is not ours:
             changed[place] = cell

@@ -58,11 +58,11 @@ def rows_digest(book: Connection, plan: Plan, learner: str) -> str:
     if submission is None:
         return ""
     notebooks = book.execute(select(NOTEBOOK.c.id, NOTEBOOK.c.late_submission_penalty).where(NOTEBOOK.c.assignment_id == submission.id))
-    told = {str(row): [penalty] for row, penalty in notebooks}
+    told = {str(row): [penalty] for row, penalty in notebooks.all()}
     for table, column, cells in ((GRADE, GRADE.c.auto_score, plan.graded), (COMMENT, COMMENT.c.auto_comment, plan.commented)):
         wanted = [cell for some in cells.values() for cell in some.values()]
         asked = select(table.c.notebook_id, table.c.cell_id, column).where(table.c.notebook_id.in_(told), table.c.cell_id.in_(wanted))
-        for row, cell, value in sorted(book.execute(asked).tuples(), key=lambda one: one[:2]):
+        for row, cell, value in sorted(book.execute(asked).tuples().all(), key=lambda one: one[:2]):
             told[row].append((cell, value))
     return hashlib.sha256(repr((submission.timestamp, submission.extension, sorted(told.items()))).encode()).hexdigest()
 

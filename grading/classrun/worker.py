@@ -1,15 +1,15 @@
-"""A warm worker: it has imported everything once, and forks one limited child per submission.
+"""A warm worker: it has imported everything once, and forks a limited child for every few submissions.
 
 Started as `python -I -c ...` by Worker (grading/classrun/client.py). One JSON line in per submission, one framed answer out. A child
-that breaks, or that meets a fault of the grader, is asked again with each check in a child of its own, as `nbgrader autograde` does,
-so that sharing can change no verdict.
+that breaks, or that meets a fault of the grader, is ended, and its submission is graded again with each check in a child of its own, as
+`nbgrader autograde` does, so that sharing can change no verdict.
 """
 
+import dataclasses
 import gc
 import json
 import os
 import signal
-import struct
 import sys
 import time
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ from typing import BinaryIO
 from pydantic import Field
 
 from grading.classrun.frame import Frame
-from grading.classrun.one import Graded, Judging, Task, grade, judge_together
-from grading.forked import die_with, run_forked
+from grading.classrun.one import Judging, Task, grade, judge_together
+from grading.forked import LENGTH, Serving, die_with, run_forked
 from grading.judge_server import answer
 from grading.likeness import warm
 from grading.limits import CheckLimits
@@ -29,7 +29,8 @@ from grading.verdict import Verdict, not_judged
 from labkit.checks.profile_traces import recorded
 from labkit.records import Strict
 
-LENGTH = struct.Struct(">Q")  # before each answer
+FAULTY = b"!"  # instead of a Graded in which checks met faults of the grader: it is graded again, so nobody reads it
+SERVED = 16  # submissions by one child: a new one copies 60 MB of the worker's pages, a fifth of a submission's time
 _SAMPLE = Path(__file__).resolve().parents[2] / "recordings" / "cpu-reference"
 MOST_BYTES = 64 * 1024 * 1024  # of an answer: seven notebooks with answers of 100,000 characters each are far below
 
@@ -63,8 +64,9 @@ def main() -> None:
     sys.path[:0] = setup.path
     checks = load_checks(setup.checks)
     _warm_up(setup, checks)
+    answering = Answering(setup, checks)
     for line in questions:
-        _send(answers, answer_to(Question.model_validate_json(line), setup, checks))
+        _send(answers, answering.answer(line))
 
 
 def _take_the_streams() -> None:
@@ -93,16 +95,56 @@ def _send(stream: BinaryIO, data: bytes) -> None:
     stream.flush()
 
 
-def answer_to(question: Question, setup: Setup, checks: Mapping[str, Check]) -> bytes:
-    """Return a Graded as JSON; or {"problem": why} when not even an empty submission could be graded in time."""
-    task = Task(Path(question.folder), question.learner, question.kept)
-    whole = _whole(setup)
-    ended = run_forked(lambda: _bytes(task, setup.frame, judge_together(task, checks, _each(setup))), whole)
-    if not ended.problem and not Graded.model_validate_json(ended.reply).faults:
-        return ended.reply
+class Answering:
+    """Grades submission after submission in children that serve a few each."""
+
+    def __init__(self, setup: Setup, checks: Mapping[str, Check]) -> None:
+        self._setup, self._checks = setup, checks
+        self._child: Serving | None = None
+        self._served = 0
+
+    def answer(self, line: bytes) -> bytes:
+        """Return a Graded as JSON; or {"problem": why} when not even an empty submission could be graded in time."""
+        ended = self._serving().ask(line)
+        self._served += 1
+        if not ended.problem and not ended.reply.startswith(FAULTY):
+            return ended.reply
+        self._end()
+        return _answered_apart(Question.model_validate_json(line), self._setup, self._checks)
+
+    def _serving(self) -> Serving:
+        # one that has grown is not reused: a large submission before it shall not take the memory that the next one needs (honest ones: 26 MiB)
+        if self._child is None or self._served == SERVED or self._child.grown() > self._setup.memory_mib * 2**20 / 16:
+            self._end()
+            all_of_them = SERVED * int(self._setup.seconds)  # of CPU; one submission's time is the wall's
+            most = dataclasses.replace(_whole(self._setup), cpu_seconds=all_of_them)
+            self._child, self._served = Serving(self._graded, most), 0
+        return self._child
+
+    def _graded(self, line: bytes) -> bytes:
+        task = _task(Question.model_validate_json(line))
+        gc.disable()  # a collection in between would look at all that the submission holds
+        graded = grade(task, self._setup.frame, judge_together(task, self._checks, _each(self._setup)))
+        reply = FAULTY if graded.faults else graded.model_dump_json().encode()
+        del graded
+        gc.collect()  # what this submission leaves; the worker's own objects are frozen
+        return reply
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+
+def _answered_apart(question: Question, setup: Setup, checks: Mapping[str, Check]) -> bytes:
+    task = _task(question)
     apart = _judge_apart(task, setup, checks, time.monotonic() + setup.seconds)
-    again = run_forked(lambda: _bytes(task, setup.frame, apart), whole_again(whole))
-    return again.reply if not again.problem else json.dumps({"problem": f"the grader's process ended: {again.problem}"}).encode()
+    ended = run_forked(lambda: _bytes(task, setup.frame, apart), whole_again(_whole(setup)))
+    return ended.reply if not ended.problem else json.dumps({"problem": f"the grader's process ended: {ended.problem}"}).encode()
+
+
+def _task(question: Question) -> Task:
+    return Task(Path(question.folder), question.learner, question.kept)
 
 
 def _whole(setup: Setup) -> CheckLimits:

@@ -17,8 +17,9 @@ from zlib import crc32
 import labkit
 from grading.likeness.values import MAX_NODES as MAX_NODES_OF_RECORD
 from grading.likeness.values import Found, exact, found_in, rough
-from labkit.evidence import MAX_FILE_BYTES, MAX_RECORD_BYTES, BadEvidence, read_bounded
+from labkit.evidence import MAX_FILE_BYTES, MAX_RECORD_BYTES, BadEvidence
 from labkit.learner import token_of
+from labkit.settled import Shelf
 
 MAX_RECORDS = 500  # a whole course leaves about 90
 MAX_BYTES = 4 * 1024 * 1024  # of all records together; a whole course leaves 0.4 MiB
@@ -72,13 +73,18 @@ class _Left:
         return amount <= 0
 
 
-def fingerprints(folder: Path, learner: str) -> Traces:
-    """Return the traces of a submission. What cannot be read leaves none; nothing that a learner wrote raises."""
-    evidence, rows, left = folder / "evidence", set[Trace](), _Left()
-    for record_id, record in _records(evidence, left):
+def fingerprints(folder: Path, learner: str, shelf: Shelf | None = None) -> Traces:
+    """Return the traces of a submission. What cannot be read leaves none; nothing that a learner wrote raises.
+
+    `shelf` may hold files of the evidence that were read before.
+    """
+    evidence = folder / "evidence"
+    shelf = shelf if shelf is not None and shelf.folder == evidence else Shelf(evidence)
+    rows, left = set[Trace](), _Left()
+    for record_id, record in _records(shelf, left):
         rows.update(_whose(record_id, record, learner))
         rows.update(_measured_in(record_id, record, left))
-        rows.update(_profiled_in(evidence, record_id, record, left))
+        rows.update(_profiled_in(shelf, record_id, record, left))
     if left.cut:
         rows.add(Trace("", "cut", ""))
     return Traces(tuple(sorted(rows)))
@@ -95,15 +101,15 @@ def warm() -> frozenset[str | int | float]:
     return frozenset(ours)
 
 
-def _records(evidence: Path, left: _Left) -> Iterator[tuple[str, dict[str, Any]]]:
+def _records(shelf: Shelf, left: _Left) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the records that are JSON objects, by name, until what may be looked at is used up."""
-    names = _names(evidence)
+    names = _names(shelf.folder)
     left.cut |= len(names) > MAX_RECORDS
     for name in names[:MAX_RECORDS]:
         if left.none_of(left.bytes):
             return
         try:
-            raw = read_bounded(evidence, name, MAX_RECORD_BYTES)
+            raw = shelf.read(name, MAX_RECORD_BYTES)
             left.bytes -= len(raw)
             record = json.loads(raw)
         except (BadEvidence, OSError, ValueError, RecursionError):
@@ -153,12 +159,12 @@ def _sketch(record_id: str, found: Found) -> Iterator[Trace]:
         yield from _sampled(record_id, "process", [" ".join(map(str, sorted(found.processes)))])
 
 
-def _profiled_in(evidence: Path, record_id: str, record: dict[str, Any], left: _Left) -> Iterator[Trace]:
+def _profiled_in(shelf: Shelf, record_id: str, record: dict[str, Any], left: _Left) -> Iterator[Trace]:
     for path in _profiles(record):
         if left.none_of(left.files):
             return
         left.files -= 1
-        numbers = _long_numbers(evidence, path)
+        numbers = _long_numbers(shelf, path)
         yield from _sampled(record_id, "trace", (text for number in numbers if (text := exact(number))))
         yield from _sampled(record_id, "rounded trace", rough([numbers]))
 
@@ -166,6 +172,8 @@ def _profiled_in(evidence: Path, record_id: str, record: dict[str, Any], left: _
 def _sampled(record_id: str, kind: str, texts: Iterable[str]) -> list[Trace]:
     """Return the traces of a kind, a sample that does not depend on order. The record is in the hash: a value counts in its place only."""
     chosen = heapq.nsmallest(KEPT[kind], {(crc32(text.encode()), text) for text in texts})
+    if not chosen:
+        return []
     start = hashlib.blake2b(f"{record_id}\0{kind}\0".encode(), digest_size=8)
     return [Trace(record_id, kind, _finished(start.copy(), text)) for _, text in chosen]
 
@@ -183,10 +191,10 @@ def _profiles(record: dict[str, Any]) -> Iterator[str]:
             yield path
 
 
-def _long_numbers(evidence: Path, path: str) -> list[float]:
+def _long_numbers(shelf: Shelf, path: str) -> list[float]:
     """Return the durations and distances in time of the head of a packed profile, in nanoseconds."""
     try:
-        head = zlib.decompressobj(wbits=31).decompress(read_bounded(evidence, path, MAX_FILE_BYTES), HEAD_BYTES)
+        head = zlib.decompressobj(wbits=31).decompress(shelf.read(path, MAX_FILE_BYTES), HEAD_BYTES)
     except (BadEvidence, OSError, ValueError, zlib.error):
         return []
     return [float(number) for number in _LONG.findall(head)]

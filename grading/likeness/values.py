@@ -46,15 +46,19 @@ class Found:
         if self.looked_at > MAX_NODES or depth > MAX_DEPTH:
             return
         self.looked_at += 1
-        if isinstance(value, dict):
+        kind = type(value)  # of what a parser made: there is no class below these
+        if kind is float:
+            if isfinite(value) and value:
+                self.numbers.setdefault(path, []).append(value)
+        elif kind is dict:
             self._of_object(value, path, depth + 1)
-        elif isinstance(value, list):
+        elif kind is list:
             for one in value[:MAX_NODES]:
                 self.take(one, path, depth + 1)
-        elif isinstance(value, str):
+        elif kind is str:
             self._of_text(value)
-        else:
-            self._of_number(value, path)
+        elif kind is int:
+            self._of_whole(value, path)
 
     def _of_object(self, value: dict[str, Any], path: tuple[str, ...], depth: int) -> None:
         for key, one in islice(value.items(), MAX_NODES):
@@ -70,10 +74,10 @@ class Found:
         if "-" in text:
             self.drawn.update(islice((match[0] for match in _DRAWN.finditer(text)), MAX_FOUND))
 
-    def _of_number(self, value: Any, path: tuple[str, ...]) -> None:
-        if path[-1] == "pid" and type(value) is int and 0 < value < 2**32:
+    def _of_whole(self, value: int, path: tuple[str, ...]) -> None:
+        if path[-1] == "pid" and 0 < value < 2**32:
             self.processes.add(value)
-        elif _measured(path[-1], value):
+        elif path[-1] in PAGES and 0 < value < 2**63:
             self.numbers.setdefault(path, []).append(float(value))
 
 
@@ -82,12 +86,6 @@ def found_in(facts: Any, seconds: Any) -> Found:
     found = Found()
     found.take({"seconds": seconds, "facts": facts})
     return found
-
-
-def _measured(key: str, value: Any) -> bool:
-    if type(value) is float:
-        return isfinite(value) and value != 0
-    return type(value) is int and key in PAGES and 0 < value < 2**63
 
 
 def exact(value: float) -> str | None:

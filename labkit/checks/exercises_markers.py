@@ -9,7 +9,7 @@ from labkit.evidence import Evidence
 from labkit.learner import word
 from labkit.records import Record
 from labkit.rows import Row, VisibleCheck, row, still_about
-from labkit.trace.analysis import launched_by, within
+from labkit.trace.analysis import launched_by, ops_in, within
 from labkit.trace.model import Range, Trace
 
 RECORD, ANSWER = "exercises-markers-trace", "exercises-markers-answer"
@@ -62,7 +62,7 @@ def marks(evidence: Evidence) -> Marks:
 
 def events_in(trace: Trace, span: Range) -> int:
     """Return how much work a range asked for: kernels that it launched, or torch operators where there is no device."""
-    return sum(item.kind in ("kernel", "graph") for item in launched_by(trace, span)) if trace.work else len(within(trace.ops, span))
+    return sum(item.kind in ("kernel", "graph") for item in launched_by(trace, span)) if trace.work else len(ops_in(trace, span))
 
 
 def markers(evidence: Evidence) -> list[Row]:

@@ -90,8 +90,8 @@ NOT_OURS = {  # a path that cannot be the course's interpreter, and why
     re.compile(r"/shims/[^/]*$"): "A shim is a shell script, and gdb says of it: not in executable format.",
     re.compile(r"^/usr/bin/python[\d.]*$"): "That is the system's Python, where there is one, and it has no vLLM.",
 }
-_COMMENTS = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)')
-_LAST_COMMAS = re.compile(r'("(?:[^"\\\n]|\\.)*+"?)|,(?=[ \t\r\n]*[\]}])')
+_COMMENTS = re.compile(r'("(?>(?:[^"\\\n]|\\.)*)"?)|//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)')
+_LAST_COMMAS = re.compile(r'("(?>(?:[^"\\\n]|\\.)*)"?)|,(?=[ \t\r\n]*[\]}])')
 
 
 def problems(text: str) -> list[Problem]:

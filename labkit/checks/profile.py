@@ -10,7 +10,7 @@ from labkit.evidence import Evidence
 from labkit.learner import word
 from labkit.rows import Row, VisibleCheck, row, still_about
 from labkit.trace.analysis import launched_by as work_of
-from labkit.trace.analysis import within
+from labkit.trace.analysis import ops_in
 
 EVENTS = frozenset("abcdef")
 ASKED = {"trace", "sample", "cpuctxsw", "cuda-graph-trace", "capture-range", "capture-range-end", "force-overwrite", "output"}
@@ -42,7 +42,7 @@ def own_ranges(evidence: Evidence) -> list[Row]:
     record, mine = own(evidence)
     ids = mine.facts.get("token_ids")
     tokens = len(ids) if isinstance(ids, list) else 0
-    inside = [len(work_of(mine.trace, span)) + len(within(mine.trace.ops, span)) for span in mine.steps]
+    inside = [len(work_of(mine.trace, span)) + len(ops_in(mine.trace, span)) for span in mine.steps]
     return [
         row("exit code", record.exit_code, 0, "Read the last lines of the run; the log is in work/05_nsight_systems/logs."),
         row(

@@ -1,14 +1,14 @@
 """Which traces lesson 05 is about: the learner's own, and the GPU's, which is the learner's own too or the recorded one."""
 
 import json
-from functools import cache as once
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from labkit.evidence import BadEvidence, Evidence, Missing
 from labkit.learner import pick
 from labkit.records import Record
+from labkit.settled import once
 from labkit.trace import extract
 from labkit.trace.analysis import steps
 from labkit.trace.errors import BadTrace
@@ -17,6 +17,7 @@ from labkit.trace.model import Range, Trace
 FOLDER = Path(__file__).parent.parent / "trace" / "recorded"
 FIRST_STEP, STEPS = 3, 7  # a learner looks at one of the decode steps 3 to 9
 MOST_STEPS = 100  # of a profiled request: their extract still fits into evidence
+MOST_KEPT_EVENTS = 100_000  # of a trace that stays parsed for a submission's next check; the course's have 46,000
 LEAST_STEPS = 12  # of a profiled request: the step that a learner looks at has a next one
 
 
@@ -79,18 +80,22 @@ def with_sizes(found: Profiled) -> Profiled:
     return found if all(type(size) is int and 0 < size < 10**13 for size in sizes) else recorded("eager")
 
 
-@once
+@cache
 def recorded(name: str) -> Profiled:
     """Return a recording by name: "eager", "graphs", "asynchrony"."""
     return Profiled(_parsed((FOLDER / f"{name}.trace.json.gz").read_bytes()), recorded_facts().get(name, {}))
 
 
-@once
+@cache
 def recorded_facts() -> dict[str, Any]:
     """Return what was written down of the recorded runs, by name."""
     return dict(json.loads((FOLDER / "facts.json").read_text()))
 
 
-@lru_cache(maxsize=4)  # several checks read the same trace
+def _small(trace: Trace) -> bool:
+    return len(trace.ops) + len(trace.work) + len(trace.calls) + len(trace.ranges) <= MOST_KEPT_EVENTS
+
+
+@once(_small)
 def _parsed(data: bytes) -> Trace:
     return extract.parse(data)

@@ -3,7 +3,6 @@
 pyelftools reads the heads, from sections of a size that Image has bounded; what would let it run on is refused before it starts.
 """
 
-import io
 import re
 import struct
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from elftools.dwarf.enums import ENUM_DW_AT, ENUM_DW_FORM, ENUM_DW_TAG
 from labkit.elf.abbrev import Declarations, Dwarf
 from labkit.elf.image import Image, Ranges, Unreadable
 from labkit.elf.lines import LineTable, Texts, line_at, line_table
+from labkit.elf.unpacking import Stream
 
 READ = ("info", "abbrev", "str", "line_str", "str_offsets", "addr")
 SECTIONS = (
@@ -29,10 +29,14 @@ ARANGES_HEADER, ARANGE = struct.Struct("<IHIBB"), struct.Struct("<QQ")
 # A unit's head holds numbers and texts. A block may claim to be as long as the section, which pyelftools reads byte by byte.
 HEAD_FORMS = re.compile(r"DW_FORM_(addr.*|data\d+|udata|sdata|implicit_const|flag.*|sec_offset|str.*|line_strp|GNU_.*)")
 MAX_HEAD_ATTRIBUTES = 40
+MAX_KEPT_PATHS = 128 * 1024  # characters of a line table's files; the course's overlays have 20,000
 LOCATION_LISTS, CALL_SITES = "location lists", "call sites"
 OPTIMISED_TAGS = {ENUM_DW_TAG[name] for name in ("DW_TAG_call_site", "DW_TAG_GNU_call_site")}
 IN_A_LIST = {(ENUM_DW_AT["DW_AT_location"], ENUM_DW_FORM[form]) for form in ("DW_FORM_sec_offset", "DW_FORM_loclistx")}
+# Finds all of them, some others, and numbers that are written longer than they need be.
+MAYBE_IN_A_LIST = re.compile(rb"|".join([*(re.escape(bytes(pair)) for pair in IN_A_LIST), rb"[\x80-\xff]\x00"]))
 _READERS: WeakKeyDictionary[Image, DWARFInfo | None] = WeakKeyDictionary()
+_LINE_TABLES: WeakKeyDictionary[Image, dict[int, LineTable]] = WeakKeyDictionary()  # by offset
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,11 @@ def dwarf_of(image: Image) -> DWARFInfo | None:
 def _reader(image: Image) -> DWARFInfo | None:
     if ".debug_info" not in image.sections:
         return None
-    contents = {name: image.content(f".debug_{name}") for name in READ}
-    if any(_endless(contents[name]) for name in STRINGS):
-        raise Unreadable("its debug information has texts without an end")
     given: dict[str, DebugSectionDescriptor | None] = dict.fromkeys((f"debug_{name}_sec" for name in SECTIONS), None)
-    for name, content in contents.items():
-        given[f"debug_{name}_sec"] = DebugSectionDescriptor(io.BytesIO(content), f".debug_{name}", 0, len(content), 0)
+    for name in READ:
+        content = image.lazily(f".debug_{name}")
+        stream = Stream(content, check_texts if name in STRINGS else bytes)
+        given[f"debug_{name}_sec"] = DebugSectionDescriptor(stream, f".debug_{name}", 0, content.size, 0)
     config = DwarfConfig(little_endian=True, machine_arch=image.machine, default_address_size=8)
     return Dwarf(config=config, eh_frame_sec=None, gnu_debugaltlink_sec=None, **given)
 
@@ -122,8 +125,19 @@ def code_ranges(image: Image) -> list[tuple[int, int, int]]:
 
 def line_tables(image: Image, found: Iterable[Head]) -> list[LineTable]:
     """Return the line tables of units, without those that have none. Raises Unreadable."""
-    lines, texts = image.content(".debug_line"), Texts(image.content(".debug_line_str"), image.content(".debug_str"))
-    return [line_table(lines, one.lines, texts) for one in found if one.lines is not None]
+    return [_line_table(image, one.lines) for one in found if one.lines is not None]
+
+
+def _line_table(image: Image, at: int) -> LineTable:
+    """Return the line table at an offset in .debug_line; one that is small, as an overlay's is, stays with the image."""
+    kept = _LINE_TABLES.setdefault(image, {})
+    if at in kept:
+        return kept[at]
+    texts = Texts(image.content(".debug_line_str"), image.lazily(".debug_str"))
+    table = line_table(image.content(".debug_line"), at, texts)
+    if sum(map(len, table.files)) <= MAX_KEPT_PATHS:
+        kept[at] = table
+    return table
 
 
 def place(image: Image, mangled: str) -> tuple[str, int] | None:
@@ -137,16 +151,18 @@ def place(image: Image, mangled: str) -> tuple[str, int] | None:
     return line_at(image.content(".debug_line"), tables[0], symbol.address) if tables else None
 
 
-def _endless(texts: bytes) -> bool:
-    """Say whether a text in here may have no end for a long time; cheap, because bytes.find is."""
-    return any(texts.find(b"\0", start, start + WINDOW) < 0 for start in range(0, len(texts) - WINDOW, WINDOW))
+def check_texts(section: bytes) -> None:
+    """Raise Unreadable when a text in here may have no end for a long time; cheap, because bytes.find is."""
+    if any(section.find(b"\0", start, start + WINDOW) < 0 for start in range(0, len(section) - WINDOW, WINDOW)):
+        raise Unreadable("its debug information has texts without an end")
 
 
 def _traces(unit: CompileUnit) -> tuple[str, ...]:
     """Name what of an optimiser's work the unit's declarations show; unlike a section they stay when one is removed."""
     table = unit.get_abbrev_table()
-    assert isinstance(table, Declarations)
+    if not isinstance(table, Declarations):
+        raise Unreadable("its declarations cannot be read")
     declared = table.declared.values()
-    moving = any(not IN_A_LIST.isdisjoint(declaration.attributes) for declaration in declared)
+    moving = any(MAYBE_IN_A_LIST.search(one.written) and not IN_A_LIST.isdisjoint(one.attributes) for one in declared)
     calls = any(declaration.tag in OPTIMISED_TAGS for declaration in declared)
     return (*([LOCATION_LISTS] if moving else []), *([CALL_SITES] if calls else []))

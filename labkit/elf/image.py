@@ -6,22 +6,24 @@ it busy for minutes. It also reads a wheel's 48 MB of location lists to say what
 
 import mmap
 import struct
-import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
+
+from labkit.elf.unpacking import COMPRESSION_HEADER, Content
+from labkit.elf.unpacking import Unreadable as Unreadable
 
 Buffer = bytes | mmap.mmap
 
 FILE_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")
-COMPRESSION_HEADER = struct.Struct("<IIQQ")
 SYMBOL = struct.Struct("<IBBHQQ")
 DYNAMIC_ENTRY = struct.Struct("<QQ")
 ELF64_LITTLE_ENDIAN = b"\x7fELF\x02\x01"
 MACHINES = {62: "x86-64", 183: "aarch64", 190: "cuda"}
-NO_BITS, COMPRESSED, EXECUTABLE, ZLIB = 8, 0x800, 0x4, 1  # sh_type, sh_flags, sh_flags, ch_type
+NO_BITS, COMPRESSED, EXECUTABLE = 8, 0x800, 0x4  # sh_type, sh_flags, sh_flags
 FUNCTION, LOCAL, VISIBLE = 2, 0, (0, 3)  # st_info's type and binding; st_other: default and protected
 NEEDED, SONAME = 1, 14  # tags of .dynamic
 NOTE_HEADER = struct.Struct("<III")
@@ -31,10 +33,6 @@ MAX_SYMBOLS = 200_000
 MAX_TEXT = 8192  # bytes of one name; C++ templates have names of some thousand
 MAX_SECTION_NAME, MAX_LIBRARIES = 1024, 256  # bytes; names in .dynamic
 MAX_NAME_BYTES = 32 * 1024 * 1024  # names of one table together: a hostile table lets all of them share one long string
-
-
-class Unreadable(ValueError):
-    """The bytes are not what they should be. The text says what was seen, for a message to go on from."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,7 @@ class Section:
     unpacked: int  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(NamedTuple):
     """One function that the file defines. `visible` is what other libraries can bind to or replace."""
 
     name: str
@@ -88,7 +85,7 @@ class Image:
             raise Unreadable("it is cut off: its section headers lie outside")
         self.is_library = kind == 3  # ET_DYN
         self.machine = MACHINES.get(machine, f"machine {machine}")
-        self._unpacked: dict[Section, bytes] = {}
+        self._compressed: dict[Section, Content] = {}
         self._all = self._sections(table, count, names)
         self.sections: dict[str, Section] = {}
         for section in self._all:
@@ -105,7 +102,11 @@ class Image:
 
     def content(self, name: str) -> bytes:
         """Return the unpacked bytes of a section, b"" where there is none. Raises Unreadable when they do not unpack."""
-        return self._content(self.sections[name]) if name in self.sections else b""
+        return self.lazily(name).whole()
+
+    def lazily(self, name: str) -> Content:
+        """Return a section, empty where there is none, for who may not need all of it. Raises Unreadable."""
+        return self._lazily(self.sections[name]) if name in self.sections else Content(name, b"")
 
     def functions(self, table: str) -> list[Symbol]:
         """Return the functions that `table` (".symtab" or ".dynsym") defines, in its order. Raises Unreadable."""
@@ -161,25 +162,16 @@ class Image:
         return Section(text_at(texts, name, MAX_SECTION_NAME), kind, flags, address, offset, here, link, unpacked)
 
     def _content(self, section: Section) -> bytes:
-        if not section.flags & COMPRESSED:
-            return self._read(section)
-        if section not in self._unpacked:  # several readers want .debug_str, and unpacking it is most of their work
-            self._unpacked[section] = self._read(section)
-        return self._unpacked[section]
+        return self._lazily(section).whole()
 
-    def _read(self, section: Section) -> bytes:
+    def _lazily(self, section: Section) -> Content:
+        if section in self._compressed:  # several readers want .debug_str, and unpacking it is most of their work
+            return self._compressed[section]
         raw = bytes(self._data[section.offset : section.offset + section.size])
         if not section.flags & COMPRESSED or len(raw) < COMPRESSION_HEADER.size:
-            return raw
-        if COMPRESSION_HEADER.unpack_from(raw)[0] != ZLIB:
-            raise Unreadable(f"{section.name} is compressed, but not with zlib")
-        try:
-            unpacked = zlib.decompressobj().decompress(raw[COMPRESSION_HEADER.size :], max(section.unpacked, 1))
-        except zlib.error as error:
-            raise Unreadable(f"{section.name} does not unpack ({error})") from None
-        if len(unpacked) != section.unpacked:
-            raise Unreadable(f"{section.name} unpacks to another size than it says")
-        return unpacked
+            return Content(section.name, raw)
+        self._compressed[section] = Content(section.name, raw, section.unpacked)
+        return self._compressed[section]
 
     def _functions(self, table: Section) -> Iterator[Symbol]:
         if table.unpacked // SYMBOL.size > MAX_SYMBOLS or table.link >= len(self._all):

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 from labkit.elf.cursor import MAX_PATH, Cursor
 from labkit.elf.image import Unreadable, text_at
+from labkit.elf.unpacking import Content
 
 FIXED = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, 0x1E: 16}  # DW_FORM_data1, 2, 4, 8, 16: bytes
 UDATA, STRING, STRP, LINE_STRP = 0x0F, 0x08, 0x0E, 0x1F  # DW_FORM_*
 PATH, DIRECTORY = 1, 2  # DW_LNCT_*
 EXTENDED, COPY, ADVANCE_PC, ADVANCE_LINE, SET_FILE, CONST_ADD_PC, FIXED_ADVANCE_PC = 0, 1, 2, 3, 4, 8, 9  # DW_LNS_*
+MEANT = {COPY, ADVANCE_PC, ADVANCE_LINE, SET_FILE, CONST_ADD_PC, FIXED_ADVANCE_PC}  # the others change nothing that the course needs
 END_SEQUENCE, SET_ADDRESS = 1, 2  # DW_LNE_*
+Registers = tuple[int, int, int]  # of a line program: address, file, line
+START = (0, 1, 1)
 MAX_FILES, MAX_FORMATS = 5_000, 8
 
 
@@ -33,13 +37,25 @@ class LineTable:
         """The smallest opcode that moves address and line at once."""
         return len(self.lengths) + 1
 
+    @property
+    def special(self) -> list[tuple[int, int]]:
+        """By how much each opcode from the first special one on moves the address and the line."""
+        numbers = (divmod(number, self.line_range) for number in range(256 - self.first_special))
+        return [(address * self.step, self.line_base + line) for address, line in numbers]
+
+    @property
+    def short(self) -> dict[int, int]:
+        """Most opcodes: those that make no row and leave the address alone, and the one byte of an operand that each has or has not."""
+        idle = {opcode: length for opcode, length in enumerate(self.lengths, 1) if length < 2 and opcode not in MEANT}
+        return idle | {opcode: 1 for opcode in (ADVANCE_LINE, SET_FILE) if opcode < self.first_special}
+
 
 @dataclass(frozen=True)
 class Texts:
     """The sections that line tables keep texts in."""
 
     line_str: bytes
-    str: bytes
+    str: Content  # large, and gcc's line tables do without it
 
 
 def line_table(data: bytes, at: int, texts: Texts) -> LineTable:
@@ -64,58 +80,62 @@ def line_table(data: bytes, at: int, texts: Texts) -> LineTable:
 
 def line_at(data: bytes, table: LineTable, address: int) -> tuple[str, int] | None:
     """Return the file and line of the first row that starts at an address, None where there is none. Raises Unreadable."""
-    first, step, base, span = table.first_special, table.step, table.line_base, table.line_range
-    state, cursor = _State(), Cursor(data, table.start)
-    while cursor.at < table.end:
-        opcode = data[cursor.at]
-        cursor.at += 1
+    here, file, line = START
+    first, short, special = table.first_special, table.short, table.special
+    cursor, at, padded = Cursor(data, table.start), table.start, data + b"\xff"
+    while at < table.end:
+        opcode, operand = padded[at], padded[at + 1]
+        at += 1
         if opcode >= first:
-            state.address += (opcode - first) // span * step
-            state.line += base + (opcode - first) % span
-        elif opcode != COPY:
-            _step(state, cursor, opcode, table)
+            move, lines = special[opcode - first]
+            here, line = here + move, line + lines
+        elif opcode in short and operand < 128:
+            at += short[opcode]
+            if opcode == ADVANCE_LINE:
+                line += operand - 128 if operand > 63 else operand
+            elif opcode == SET_FILE:
+                file = operand
             continue
-        if state.address == address:
-            return (table.files[state.file] if state.file < len(table.files) else ""), state.line
+        elif opcode != COPY:
+            cursor.at = at
+            here, file, line = _step((here, file, line), cursor, opcode, table)
+            at = cursor.at
+            continue
+        if here == address:
+            return (table.files[file] if file < len(table.files) else ""), line
     return None
 
 
-@dataclass
-class _State:
-    """The registers of a line program that the course needs."""
-
-    address: int = 0
-    file: int = 1
-    line: int = 1
-
-
-def _step(state: _State, cursor: Cursor, opcode: int, table: LineTable) -> None:
+def _step(now: Registers, cursor: Cursor, opcode: int, table: LineTable) -> Registers:
     """Do one opcode that makes no row."""
+    address, file, line = now
     if opcode == ADVANCE_PC:
-        state.address += cursor.uleb() * table.step
+        address += cursor.uleb() * table.step
     elif opcode == ADVANCE_LINE:
-        state.line += cursor.sleb()
+        line += cursor.sleb()
     elif opcode == SET_FILE:
-        state.file = cursor.uleb()
+        file = cursor.uleb()
     elif opcode == CONST_ADD_PC:
-        state.address += (255 - table.first_special) // table.line_range * table.step
+        address += (255 - table.first_special) // table.line_range * table.step
     elif opcode == FIXED_ADVANCE_PC:
-        state.address += cursor.number(2)
+        address += cursor.number(2)
     elif opcode == EXTENDED:
-        _extended(state, cursor)
+        return _extended(now, cursor)
     else:
         for _ in range(table.lengths[opcode - 1]):
             cursor.uleb()
+    return address, file, line
 
 
-def _extended(state: _State, cursor: Cursor) -> None:
+def _extended(now: Registers, cursor: Cursor) -> Registers:
     size = cursor.uleb()
     end, opcode = cursor.at + size, cursor.number(1)
     if opcode == SET_ADDRESS:
-        state.address = cursor.number(8)
+        now = (cursor.number(8), *now[1:])
     elif opcode == END_SEQUENCE:
-        state.address, state.file, state.line = 0, 1, 1
+        now = START
     cursor.at = max(end, cursor.at)
+    return now
 
 
 def _files_before_5(cursor: Cursor) -> list[str]:
@@ -156,8 +176,11 @@ def _value(cursor: Cursor, form: int, texts: Texts) -> str | int:
         return cursor.uleb()
     if form == STRING:
         return cursor.text()
-    if form in (STRP, LINE_STRP):
-        return text_at(texts.line_str if form == LINE_STRP else texts.str, cursor.number(4), MAX_PATH)
+    if form == LINE_STRP:
+        return text_at(texts.line_str, cursor.number(4), MAX_PATH)
+    if form == STRP:
+        start = cursor.number(4)
+        return text_at(texts.str.upto(start + MAX_PATH), start, MAX_PATH)
     raise Unreadable("a line table is written in a form that the course does not read")
 
 

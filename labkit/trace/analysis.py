@@ -5,13 +5,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from itertools import chain
+from operator import attrgetter, itemgetter
 from typing import NamedTuple, TypeVar
 
+from labkit.trace.kept import kept
 from labkit.trace.model import Call, Op, Range, Trace, Work
 
 LAUNCH = re.compile(r"cu(da)?(Launch(?!HostFunc)|GraphLaunch)")  # cudaLaunchKernel_v7000, cuLaunchKernelEx, cudaGraphLaunch_v10000, ...
-START, END = attrgetter("start"), attrgetter("end")
+START = attrgetter("start")
+NAME, OP_START, OP_END = itemgetter(0), itemgetter(1), itemgetter(2)
+Open = tuple[int, str | None, int]  # when an operator ends, its name, its own time so far
+NOBODY: Open = (2**64, None, 0)  # below all operators: times fit in 64 bits
 Spanned = TypeVar("Spanned", Call, Op, Range)
 
 
@@ -38,6 +43,7 @@ class Gap(NamedTuple):
         return self.end - self.start
 
 
+@kept
 def steps(trace: Trace, label: str) -> list[Range]:
     """Return the ranges named `label 0`, `label 1`, ... in the order of their numbers."""
     numbered = re.compile(rf"{re.escape(label)} (\d{{1,6}})")
@@ -53,6 +59,13 @@ def within(events: Sequence[Spanned], span: Range) -> list[Spanned]:
     return [event for event in events[first:last] if event.end <= end and event.thread == thread]
 
 
+@kept
+def ops_in(trace: Trace, span: Range) -> list[Op]:
+    """Return the operators that began and ended on the range's thread while it was open."""
+    return within(trace.ops, span)
+
+
+@kept
 def launched_by(trace: Trace, span: Range) -> list[Work]:
     """Return the work that host calls inside the range asked for, whenever the device got round to it."""
     asked = dict.fromkeys((call.process, call.correlation) for call in within(trace.calls, span))
@@ -76,19 +89,34 @@ def totals(work: Iterable[Work]) -> list[Total]:
 
 def self_times(ops: Sequence[Op]) -> list[Total]:
     """Add up operators by name, the longest first: each one's own time, without that of the operators it called."""
-    counts = Counter(op.name for op in ops)
-    times = dict.fromkeys(counts, 0)
-    open_by_thread: dict[int, list[tuple[str, int]]] = {}  # names and ends
-    for name, start, end, thread, _ in sorted(sorted(ops, key=END, reverse=True), key=START):
-        stack = open_by_thread.setdefault(thread, [])
-        while stack and stack[-1][1] <= start:
-            stack.pop()
-        times[name] += end - start
-        if stack:
-            caller, closes = stack[-1]
-            times[caller] -= (end if end < closes else closes) - start  # not min(): a trace has 40,000 operators
-        stack.append((name, end))
+    counts = Counter(map(NAME, ops))
+    times: dict[str | None, int] = {None: 0, **dict.fromkeys(counts, 0)}
+    stacks: dict[int, list[Open]] = {}  # by thread: the operators that are open, without the innermost
+    now: int | None = None
+    stack: list[Open] = []
+    closes, inner, own = NOBODY
+    for name, start, end, thread, _ in _outer_first(ops):  # a trace has 46,000 operators: no more per one
+        if thread != now:
+            stack.append((closes, inner, own))
+            now, stack = thread, stacks.setdefault(thread, [NOBODY])
+            closes, inner, own = stack.pop()
+        while closes <= start:
+            times[inner] += own
+            closes, inner, own = stack.pop()
+        own -= (end if end < closes else closes) - start
+        stack.append((closes, inner, own))
+        closes, inner, own = end, name, end - start
+    stack.append((closes, inner, own))
+    for _, opened, left in chain(*stacks.values()):
+        times[opened] += left
     return sorted((Total(name, counts[name], times[name]) for name in counts), key=lambda total: (-total.ns, total.name))
+
+
+def _outer_first(ops: Sequence[Op]) -> list[Op]:
+    """Sort by start; of those that start together the longest comes first."""
+    if len(set(map(OP_START, ops))) < len(ops):
+        ops = sorted(ops, key=OP_END, reverse=True)
+    return sorted(ops, key=OP_START)  # takes next to no time where they are sorted
 
 
 def covered(times: Iterable[tuple[int, int]]) -> int:

@@ -1,11 +1,12 @@
 """How an extract writes events: one array of small whole numbers per field, and back with every value checked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import accumulate, repeat
 from operator import add, sub
 from typing import Any
 
-from labkit.trace.bounds import MAX_NAME, MAX_NAMES, MAX_TIME, WORD, texts, whole_numbers
+from labkit.trace.bounds import MAX_EVENTS, MAX_NAME, MAX_NAMES, MAX_TIME, WORD, texts, unsigned, whole_numbers
 from labkit.trace.model import Call, Op, Range, Work
 
 KINDS = ("kernel", "memcpy", "memset", "graph")
@@ -21,11 +22,13 @@ class Tables:
     def __init__(self) -> None:
         self.strings: dict[str, int] = {}
         self.ids: dict[int, int] = {}
+        self.bools = True  # whether the extract may hold true or false, which Python counts among the whole numbers
 
     @classmethod
-    def checked(cls, strings: Any, ids: Any) -> "Tables":
+    def checked(cls, strings: Any, ids: Any, *, bools: bool = True) -> "Tables":
         """Return the tables that an extract gives. Raises ValueError."""
         tables = cls()
+        tables.bools = bools
         tables.strings = {name: number for number, name in enumerate(names_of(strings))}
         tables.ids = {value: number for number, value in enumerate(numbers_of(ids, "ids", -WORD, WORD - 1))}
         if len(tables.strings) < len(strings) or len(tables.ids) < len(ids):
@@ -60,24 +63,52 @@ def decoded(table: str, columns: Any, tables: Tables) -> tuple[Any, ...]:
     if not isinstance(columns, dict) or columns.keys() != {"length" if field == "end" else field for field in kind._fields}:
         raise ValueError(f"its {table} have other fields than {', '.join(kind._fields)}")
     names, ids = list(tables.strings), list(tables.ids)
-    found = {field: _decoded_column(field, values, names, ids) for field, values in columns.items()}
+    listed = {"kind": KINDS, "name": names, "process": ids, "thread": ids}
+    quickly = _never if tables.bools else _quickly
+    found = {field: quickly(field, values, listed) or _decoded_column(field, values, listed) for field, values in columns.items()}
     if len(set(map(len, found.values()))) > 1:
         raise ValueError(f"its {table} have fields of different lengths")
     starts = found["start"]
-    if starts and (min(columns["start"][1:], default=0) < 0 or starts[0] < -MAX_TIME or starts[-1] > MAX_TIME):
+    if starts and (not _climbs(columns["start"]) or starts[0] < -MAX_TIME or starts[-1] > MAX_TIME):
         raise ValueError(f"its {table} are not in the order of their starts, or beyond all time")
     found["end"] = list(map(add, starts, found.pop("length")))
     rows = zip(*(found[field] for field in kind._fields), strict=True)
     return tuple(map(tuple.__new__, repeat(kind), rows))  # what `kind(*row)` does, in half the time
 
 
-def _decoded_column(field: str, values: Any, names: list[str], ids: list[int]) -> Sequence[Any]:
-    if field == "kind":
-        return [KINDS[value] for value in numbers_of(values, field, 0, len(KINDS) - 1)]
-    if field == "name":
-        return [names[value] for value in numbers_of(values, field, 0, len(names) - 1)]
-    if field in NUMBERED:
-        return [ids[value] for value in numbers_of(values, field, 0, len(ids) - 1)]
+def _climbs(steps: list[int]) -> bool:
+    return unsigned(steps[1:]) or min(steps[1:], default=0) >= 0
+
+
+def _never(_field: str, _values: Any, _listed: Mapping[str, Sequence[Any]]) -> None:
+    """Where a bool may be among the numbers, each one's type has to be looked at."""
+
+
+def _quickly(field: str, values: Any, listed: Mapping[str, Sequence[Any]]) -> Sequence[Any] | None:
+    """Return what `_decoded_column` does, in a third of its time; or None where it must look closer, and say what is wrong."""
+    if not isinstance(values, list) or not 0 < len(values) <= MAX_EVENTS or field == "correlation":
+        return None
+    if field == "start":
+        return _starts(values[0], values[1:])
+    if not unsigned(values):
+        return None
+    if field in listed:
+        with suppress(IndexError):
+            return list(map(listed[field].__getitem__, values))
+        return None
+    return values if sum(values) <= (MAX_TIME if field == "length" else WORD - 1) else None
+
+
+def _starts(first: Any, steps: list[Any]) -> list[int] | None:
+    if type(first) is not int or first < -MAX_TIME or not unsigned(steps):
+        return None
+    summed = list(accumulate(steps, initial=first))
+    return summed if summed[-1] <= MAX_TIME else None
+
+
+def _decoded_column(field: str, values: Any, listed: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
+    if field in listed:
+        return [listed[field][value] for value in numbers_of(values, field, 0, len(listed[field]) - 1)]
     if field in STEPS:
         most = 2 * MAX_TIME if field == "start" else 2 * WORD
         summed = list(accumulate(numbers_of(values, field, -most, most)))

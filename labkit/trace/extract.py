@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from labkit.trace.bounds import MAX_EVENTS, WORD
 from labkit.trace.columns import TABLES, Tables, decoded, encoded, names_of, numbers_of
 from labkit.trace.errors import BadTrace
@@ -67,9 +69,10 @@ def parse(data: bytes) -> Trace:
     for mark, most in PARTS.items():
         if text.count(mark.encode()) > most:
             raise BadTrace(f"The extract has more than {most:,} {mark!r}", "an extract as labkit writes it", AGAIN)
+    rest = text.translate(None, b"0123456789,-")  # little, and fast to search
+    bools = b"true" in rest or b"false" in rest
     try:
-        document = json.loads(text)
-        return _trace(document)
+        return _trace(from_json(text, cache_strings="none"), bools=bools)  # twice as fast as json.loads, with the same result
     except (ValueError, RecursionError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise BadTrace(f"The extract cannot be read: {str(error)[:200]}", "an extract as labkit writes it", AGAIN) from None
 
@@ -90,12 +93,12 @@ def _unpacked(data: bytes) -> bytes:
     return text
 
 
-def _trace(document: Any) -> Trace:
+def _trace(document: Any, *, bools: bool) -> Trace:
     if not isinstance(document, dict) or document.keys() != {"schema", "tool", "device", "ids", "strings", *TABLES}:
         raise ValueError("it has other parts than an extract")
     if document["schema"] != SCHEMA:
         raise ValueError(f"its schema is {document['schema']!r:.20}, not {SCHEMA}")
-    tables = Tables.checked(document["strings"], document["ids"])
+    tables = Tables.checked(document["strings"], document["ids"], bools=bools)
     (tool,) = names_of([document["tool"]])
     events = {field: decoded(field, document[field], tables) for field in TABLES}
     if sum(map(len, events.values())) > MAX_EVENTS:

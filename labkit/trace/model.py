@@ -7,7 +7,7 @@ alone is unique within one process only (Nsight Systems user guide, SQLite schem
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 WorkKind = Literal["kernel", "memcpy", "memset", "graph"]
 
@@ -81,6 +81,11 @@ class Trace:
     calls: tuple[Call, ...]
     ranges: tuple[Range, ...]
     ops: tuple[Op, ...] = ()
+
+    @cached_property
+    def answers(self) -> dict[Any, Any]:
+        """What was read off this trace so far (see labkit.trace.kept)."""
+        return {}
 
     @cached_property
     def asked_by(self) -> dict[tuple[int, int], list[Work]]:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from labkit.trace.analysis import Gap, busy, covered, gaps, launched_by, launches, self_times, steps, totals, within
+from labkit.trace.analysis import Gap, busy, covered, gaps, launched_by, launches, ops_in, self_times, steps, totals
+from labkit.trace.kept import kept
 from labkit.trace.model import Range, Trace
 from labkit.trace.names import label as labelled
 from labkit.trace.names import role
@@ -60,9 +61,10 @@ class Wait(NamedTuple):
         return "cuda" if 2 * self.in_calls > self.gap.ns else "host"
 
 
+@kept
 def measure(trace: Trace, span: Range, *, decodes: bool) -> Step:
     """Return what one step cost."""
-    work, ops = launched_by(trace, span), within(trace.ops, span)
+    work, ops = launched_by(trace, span), ops_in(trace, span)
     kinds = [item.kind for item in work]
     return Step(
         name=span.name,
@@ -92,11 +94,12 @@ def costs(trace: Trace, spans: Sequence[Range]) -> list[Cost]:
     if trace.work:
         found = totals(work for span in spans for work in launched_by(trace, span) if work.kind in ("kernel", "graph"))
     else:
-        found = self_times([op for span in spans for op in within(trace.ops, span)])
+        found = self_times([op for span in spans for op in ops_in(trace, span)])
     short = labelled(total.name for total in found)
     return [Cost(short[total.name], total.name, role(total.name), total.count, total.ns) for total in found]
 
 
+@kept
 def waits(trace: Trace, label: str, first: int, last: int, most: int = 10) -> list[Wait]:
     """Return the longest gaps in the work that steps `first` to `last` launched, the longest first. Raises IndexError without such steps."""
     spans = steps(trace, label)[first : last + 1]

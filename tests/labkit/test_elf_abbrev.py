@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.elf.abbrev import declarations
+from labkit.elf.debug import IN_A_LIST, MAYBE_IN_A_LIST
 
 STRUCTS = DWARFStructs(little_endian=True, dwarf_format=32, address_size=8, dwarf_version=5)
 NAMES = [{number: name for name, number in table.items() if isinstance(number, int)} for table in (ENUM_DW_TAG, ENUM_DW_AT, ENUM_DW_FORM)]
@@ -34,3 +35,10 @@ def test_a_table_is_walked_as_pyelftools_parses_it(numbers, at):
     for code, one in found.items():
         again = STRUCTS.Dwarf_abbrev_declaration.parse(data[one.start :])
         assert list(again.attr_spec) == list(table.get_abbrev(code)["attr_spec"])
+
+
+@given(st.lists(st.sampled_from([b"\x01", b"\x02", b"\x82\x00", b"\x17", b"\x22", b"\xa2\x80\x00", b"\x83\x01"]), max_size=8))
+def test_a_location_in_a_list_is_never_overlooked(numbers):
+    found = declarations(b"\x01\x34\x00" + b"".join(numbers) + (b"\x01" if len(numbers) % 2 else b"") + b"\0\0\0", 0)
+    assert found is not None
+    assert IN_A_LIST.isdisjoint(found[1].attributes) or MAYBE_IN_A_LIST.search(found[1].written)

@@ -14,6 +14,7 @@ from labkit import elf
 from labkit.elf import lines
 from labkit.elf.image import SECTION_HEADER, Image, Unreadable
 from labkit.elf.prologue import stores_arguments
+from labkit.elf.unpacking import Content
 from labkit.evidence import MAX_FILE_BYTES, BadEvidence, read_bounded
 from labkit.overlay_elf import has_device_debug, looks_unoptimised, prologue, read_overlay, starts_at, traces_of_optimisation
 from tests.labkit.test_inspect_elf import fatbin
@@ -363,11 +364,11 @@ def test_a_file_of_a_gigabyte_is_refused_before_it_is_read(tmp_path):
 )
 def test_hostile_line_tables_are_refused(tables, words):
     with pytest.raises(Unreadable, match=words):
-        lines.line_table(line_program(5, tables), 0, lines.Texts(b"", b""))
+        lines.line_table(line_program(5, tables), 0, lines.Texts(b"", Content(".debug_str", b"")))
 
 
 def test_line_tables_of_version_4_are_read():
-    table = lines.line_table(line_program(4, b"src\0\0a.cpp\0\x01\0\0b.h\0\0\0\0\0"), 0, lines.Texts(b"", b""))
+    table = lines.line_table(line_program(4, b"src\0\0a.cpp\0\x01\0\0b.h\0\0\0\0\0"), 0, lines.Texts(b"", Content(".debug_str", b"")))
     assert table.files == ("", "src/a.cpp", "b.h")
 
 

@@ -21,7 +21,8 @@ def reads(monkeypatch):
         names.append(name)
         return real(folder, name, limit)
 
-    monkeypatch.setattr(reading, "read_bounded", noted)
+    for module in (reading, settled):
+        monkeypatch.setattr(module, "read_bounded", noted)
     return names
 
 
@@ -53,6 +54,7 @@ def test_the_room_is_for_all_records_together(recorder, reads, monkeypatch):
     size = len((recorder.write("lesson-a"), (recorder.folder / "lesson-a.json").read_bytes())[1])
     recorder.write("lesson-b")
     monkeypatch.setattr(settled, "MAX_KEPT_RECORDS", 2 * size - 1)
+    monkeypatch.setattr(settled, "MAX_KEPT_FILES", 0)  # so that what is parsed again is read again
     evidence = SettledEvidence(recorder.folder)
     for name in ("lesson-a", "lesson-b", "lesson-a", "lesson-b"):
         evidence.record(name)

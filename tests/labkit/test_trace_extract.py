@@ -191,6 +191,15 @@ def test_the_unchanged_document_is_an_extract() -> None:
     assert extract.parse(packed(document())).tool == "nsys"
 
 
+def test_a_name_may_say_true() -> None:
+    """Then each number's type is looked at, which may give no other trace."""
+    strings = document()["strings"]
+    named = [f"{name}<true, false>" for name in strings]
+    plain, told = extract.parse(packed(document())), extract.parse(packed(document(strings=named)))
+    assert [op._replace(name=f"{op.name}<true, false>") for op in plain.ops] == list(told.ops)
+    assert [call[1:] for call in plain.calls] == [call[1:] for call in told.calls]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -234,6 +243,12 @@ def test_the_unchanged_document_is_an_extract() -> None:
         {"work__start": [math.inf]},
         {"work__start": 5},
         {"work__size": [-1]},
+        {"work__size": [True]},
+        {"calls__start": [False]},
+        {"ranges__length": [True]},
+        {"ops__process": [False]},
+        {"ops__name": [True], "tool": "untrue"},
+        {"ops": {"name": [2] * 3, "start": [0, 2**62, 1], "length": [1] * 3, "thread": [1] * 3, "process": [0] * 3}},  # beyond all time
         {"work__size": [2**63]},
         {"work__stream": [2**63]},
         {"work__correlation": [2**70]},
