@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from labkit import show
 
-BLUE, SKY, GREEN, ORANGE, RED, PINK = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
-CYCLE = (BLUE, ORANGE, GREEN, PINK, RED, SKY)
-MARKERS = ("o", "s", "^", "D", "v", "P")  # one per line, in the order of CYCLE
-HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++")  # one per bar
+BLUE, SKY, GREEN, ORANGE, RED, PINK, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#F0E442"
+CYCLE = (BLUE, ORANGE, GREEN, PINK, RED, SKY, YELLOW)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # one per line, in the order of CYCLE
+HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")  # one per bar
 SMALL = 8.5  # points: what stands inside a plot
 DPI = 110
 STYLE: dict[str, Any] = {

@@ -72,9 +72,19 @@ class System:
 
 
 def version_in(text: str) -> tuple[int, ...]:
-    """Return the first dotted number of a text as a tuple, () where there is none."""
-    found = re.search(r"\d+(?:\.\d+)+", text)
+    """Return the first dotted number of a text as a tuple, () where there is none. `python3.12` in a program's name does not count."""
+    found = re.search(r"(?<![\d.])(?<!python)\d+(?:\.\d+)+", text)
     return tuple(map(int, found.group().split("."))) if found else ()
+
+
+def version_of(program: str, text: str) -> tuple[int, ...]:
+    """Return the version in what `program --version` prints, () where there is none.
+
+    A gdb says where it comes from in a bracket before its number, and cuda-gdb may name the program that it starts, with a path, above it.
+    """
+    if program.endswith("gdb") and (own := re.search(r"gdb(?:\s*\([^()]*\))?\s+(\d+(?:\.\d+)+)", text)):
+        return version_in(own[1])
+    return version_in(text)
 
 
 def dotted(numbers: tuple[int, ...]) -> str:

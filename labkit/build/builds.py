@@ -18,7 +18,7 @@ from labkit.build.hook import write_hook
 from labkit.build.stages import show_stages, stages
 from labkit.build.tree import wheel_folder, working_tree
 from labkit.build.wheel import fetch_wheel
-from labkit.checks.build_steps import builder_of, letters
+from labkit.checks.build_steps import builder_of, letters, new_builder
 from labkit.inspect_elf import inspect
 from labkit.lab import Lab
 from labkit.messages import LearnerMessage
@@ -67,13 +67,14 @@ class Builds:
         """Show the forecast of vLLM's large targets from a configured build folder; record it and return it."""
         found = whole.forecast_of(build, whole.TARGETS[self.lab.lane.name], self.lab.lane.name)
         show_forecast(found)
-        facts = dataclasses.asdict(found) | {"basis": list(found.basis)}
+        asked = list(new_builder(self.lab.token, self.lab.lane.name))
+        facts = dataclasses.asdict(found) | {"basis": list(found.basis), "builder": asked}
         self.lab.record("build-forecast", facts=facts)
         return facts
 
     def builder(self) -> tuple[int, int]:
-        """Return cores and GiB of free memory of the machine in the forecast's exercise."""
-        return builder_of(self.lab.token)
+        """Return cores and GiB of free memory of the machine that the recorded forecast asks about. Raises LearnerMessage without one."""
+        return builder_of(self.lab.token, self.lab.lane.name, self.lab.facts("build-forecast"))
 
     def sample(self, build: Path) -> tuple[list[str], float]:
         """Return the object files that this learner builds as a sample, and the forecast of their wall time in seconds."""
@@ -92,6 +93,7 @@ class Builds:
         names = {cause: f"build-{letter}" for letter, cause in letters(self.lab.token).items()}
         tries = attempts(self.tree, scrap, release, self.lab.lane, self.without_github(), names)
         logs: dict[str, JsonValue] = {}
+        show.text("Five builds, one after the other: up to a minute. Each log appears when its build ends.")
         for letter, cause in letters(self.lab.token).items():
             done = self.lab.run(tries[cause].command, env=tries[cause].environment, quiet=True, timeout=300, log=f"broken-{letter}")
             logs[letter] = telling(done.output)

@@ -62,6 +62,13 @@ def body_of(text: str, position: int) -> int | None:
     return position + brace.end() if brace else None
 
 
+def with_statements(text: str, start: int, statements: str) -> str:
+    """Return a source with statements on lines of their own, where a body begins at `start`; a comment behind the brace stays there."""
+    rest = re.compile(r"[ \t]*(?://[^\n]*(?<!\\)|/\*[^\n]*?\*/[ \t]*)?(?=\n)").match(text, start)
+    at = rest.end() if rest else start
+    return text[:at] + "\n" + statements.strip("\n") + "\n" + text[at:].removeprefix("\n")
+
+
 def cuda_sources(tree: Path) -> list[Path]:
     """Return the files that vLLM's CUDA extensions are compiled from."""
     return sorted(

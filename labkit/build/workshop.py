@@ -10,7 +10,7 @@ from typing import Any
 from labkit import show
 from labkit.build import kept, witness
 from labkit.build.builds import Builds
-from labkit.build.find import body_of, names_at
+from labkit.build.find import body_of, names_at, with_statements
 from labkit.build.linker import Linker, listening
 from labkit.build.locate import locate
 from labkit.build.overlay import DEFAULTS, Options, Overlay, plan
@@ -36,7 +36,8 @@ class Workshop(Builds):
 
     def libraries(self, function: str) -> dict[str, Any]:
         """Show what the installed libraries let a debugger see, and where `function` begins; record it and return it."""
-        show.text("Asking vLLM which library it loads: about ten seconds.")
+        if self.lab.lane.name == "cpu":  # there vLLM picks one by the processor, and only vLLM itself can say which
+            show.text("Asking vLLM which library it loads: about ten seconds.")
         folder = wheel_folder(self.lab.lane)
         found = {path.name: inspect(path) for path in sorted(folder.glob("*.so"))}
         site = locate(function, self.tree, self.lab.lane)
@@ -130,7 +131,7 @@ class Workshop(Builds):
         try:
             if overlay.source.read_text() == text:
                 kept.keep(overlay.build, overlay.source, overlay.library)
-            overlay.source.write_text(text[:start] + "\n" + statements.strip("\n") + "\n" + text[start:])
+            overlay.source.write_text(with_statements(text, start, statements))
         except OSError as error:
             raise explain_os_error(error, f"changing {overlay.source.name}") from None
         before = original(overlay.site.source).read_text().splitlines(keepends=True)

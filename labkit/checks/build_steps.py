@@ -15,7 +15,11 @@ QUESTIONS = ("flags", "jobs", "rebuild", "sources")
 MODULE = {"cpu": "spinloop", "cuda": "cumem_allocator"}
 SOURCE = {"cpu": "spinloop.cpp", "cuda": "cumem_allocator.cpp"}
 CAUSES = ("bad_build_type", "no_network", "no_ninja", "out_of_memory", "wrong_torch")
-BUILDERS = ((8, 12), (16, 20), (32, 40), (64, 72))  # cores and GiB of the machine in the forecast's exercise: memory decides
+BUILDERS: Mapping[str, tuple[tuple[int, int], ...]] = {  # cores and GiB of the machine in the forecast's exercise: memory decides
+    "cpu": ((8, 12), (16, 20), (32, 40), (64, 72)),
+    "cuda": ((8, 30), (16, 20), (32, 40), (64, 72)),  # 12 GiB hold one unit of 9 GiB: then both answers are about one job
+}
+EARLIER = BUILDERS["cpu"]  # of forecasts that do not say what they asked, on both lanes
 SAMPLES: Mapping[str, tuple[str, ...]] = {  # units of 5 to 40 s; each learner builds two of them
     "cpu": ("csrc/cpu/activation.cpp", "csrc/cpu/layernorm.cpp", "csrc/cpu/mla_decode.cpp", "csrc/cpu/pos_encoding.cpp", "csrc/cpu/spec_decode_utils.cpp"),
     "cuda": ("csrc/activation_kernels.cu", "csrc/cache_kernels.cu", "csrc/layernorm_quant_kernels.cu", "csrc/pos_encoding_kernels.cu", "csrc/sampler.cu"),
@@ -74,9 +78,15 @@ def forecast(evidence: Evidence) -> list[Row]:
     ]
 
 
-def builder_of(token: str) -> tuple[int, int]:
-    """Return cores and GiB of free memory of the machine in the forecast's exercise."""
-    return BUILDERS[pick(token, "builder", len(BUILDERS))]
+def new_builder(token: str, lane: str) -> tuple[int, int]:
+    """Return cores and GiB of free memory of the machine that a forecast of today asks about."""
+    return BUILDERS[lane][pick(token, "builder", len(BUILDERS[lane]))]
+
+
+def builder_of(token: str, lane: str, facts: Mapping[str, Any]) -> tuple[int, int]:
+    """Return cores and GiB of free memory of the machine that the forecast with these facts asked about."""
+    now = new_builder(token, lane)
+    return now if facts.get("builder") == list(now) else EARLIER[pick(token, "builder", len(EARLIER))]
 
 
 def timeline(evidence: Evidence) -> list[Row]:

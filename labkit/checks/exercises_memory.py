@@ -99,25 +99,36 @@ def parts(facts: Mapping[str, Any], lane: str) -> dict[str, int]:
 
     On a GPU the whole is what the driver counts more than at the start; on a CPU the resident memory of all processes of the run.
     """
+    return _on_cpu(facts) if lane == "cpu" else _on_gpu(facts)
+
+
+def _on_cpu(facts: Mapping[str, Any]) -> dict[str, int]:
+    stages, after = facts["stages"], facts["after"]
+    whole = stages["generate"]["whole"]
+    script, *children = stages["generate"]["processes"]
+    alone = after["process"] == script["name"]  # its children, if any, do not have the model
+    others = sum(one["rss"] for one in ([] if alone else [script, *children]) if one["name"] != after["process"])
+    added = max(whole - stages["engine"]["whole"], 0)
+    known = {"weights": facts["weights"], "KV-cache pool": after["pool"], "added by generating": added}
+    rest = max(whole - others - sum(known.values()), 0)
+    return {**known, "else in the process with the model": rest, "other processes": others}
+
+
+def _on_gpu(facts: Mapping[str, Any]) -> dict[str, int]:
+    """`allocated` is the first three parts. What torch took from the driver beyond it is the next three: generating gave its memory back to torch."""
     stages, before, after = facts["stages"], facts["before"], facts["after"]
-    whole, pool = stages["generate"]["whole"], after["pool"]
-    if lane == "cpu":
-        script, *children = stages["generate"]["processes"]
-        alone = after["process"] == script["name"]  # its children, if any, do not have the model
-        others = sum(one["rss"] for one in ([] if alone else [script, *children]) if one["name"] != after["process"])
-        added = max(whole - stages["engine"]["whole"], 0)
-        known = {"weights": facts["weights"], "KV-cache pool": pool, "added by generating": added}
-        rest = max(whole - others - sum(known.values()), 0)
-        return {**known, "else in the process with the model": rest, "other processes": others}
-    whole -= stages["start"]["whole"]
+    weights, pool = after["parameters"], after["pool"]
+    used, graphs = max(after["peak"] - before["allocated"], 0), after["graphs"]
     known = {
-        "weights": after["parameters"],
+        "weights": weights,
         "KV-cache pool": pool,
-        "activations while generating": max(after["peak"] - before["allocated"], 0),
-        "CUDA graphs": after["graphs"],
+        "other tensors": max(after["allocated"] - weights - pool, 0),
+        "activations while generating": used,
+        "CUDA graphs": graphs,
+        "kept free by torch": max(after["reserved"] - after["allocated"] - used - graphs, 0),
     }
-    kept = max(after["reserved"] - sum(known.values()), 0)
-    return {**known, "kept by torch": kept, "outside torch": max(whole - kept - sum(known.values()), 0)}
+    whole = stages["generate"]["whole"] - stages["start"]["whole"]
+    return {**known, "outside torch": max(whole - sum(known.values()), 0)}
 
 
 def growth(facts: Mapping[str, Any], view: str, first: str, last: str) -> int:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from labkit import pins
 from labkit.facts import Finding, judged
-from labkit.system import System, dotted, version_in
+from labkit.system import System, dotted, version_in, version_of
 
 PYTHON_RANGE = ((3, 11), (3, 15))  # requires-python of vLLM 0.32.0
 GCC_FLOOR = (11, 3)  # CMakeLists.txt: FATAL_ERROR below it
@@ -97,5 +97,7 @@ def _program(system: System, name: str, floor: tuple[int, ...], flag: str, fix: 
     path = system.which(name)
     if path is None:
         return Finding("missing", "not on PATH", expected, fix)
-    seen = version_in(system.output(path, flag))
-    return judged(seen >= floor, dotted(seen) or "no version printed", expected, fix)
+    said = system.output(path, flag)
+    seen = version_of(name, said)
+    who = "cuda-gdb " if name == "gdb" and "cuda-gdb" in said else ""  # a link or a script of that name
+    return judged(seen >= floor, f"{who}{dotted(seen)}" if seen else "no version printed", expected, fix)

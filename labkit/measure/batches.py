@@ -110,14 +110,15 @@ def _show_noise(found: Sequence[Point]) -> None:
     above = [str(size) for size, share in linear_shares(found).items() if share > ABOVE]
     if apart:
         show.text(
-            f"The repeats of size {', '.join(apart)} lie far apart (more than {NOISY:.0%} of the median): something else uses this machine."
+            f"The repeats of size {', '.join(apart)} lie far apart (more than {NOISY:.0%} of the median): "
+            "something else uses this machine, or its own pace varies."
         )
     if above:
         show.text(
             f"Size {', '.join(above)} is faster than linear: then size {found[0].size}, which the ideal starts from, was measured too slow."
         )
     if apart or above:
-        show.text("Close what else is running, and run sweep.py again. The exercise takes the numbers as they are.")
+        show.text("Close what else is running, if anything is, and run sweep.py again. The exercise takes the numbers as they are.")
 
 
 def show_limits(lab: Lab) -> None:

@@ -53,6 +53,7 @@ class BuildTypes:
 
     def _configure(self, tree: Path) -> Path:
         folder = self.lab.scratch("cmake")
+        show.text("Asking vLLM's CMake how it compiles this file: up to 20 seconds, once.")
         self.lab.run(variants.configure(tree, folder, self.lab.lane), must_succeed=True, timeout=300, log="configure", quiet=True)
         return folder
 

@@ -11,6 +11,7 @@ from labkit.profile.units import share_text, table, time_text
 from labkit.trace.model import Trace
 from labkit.trace.readings import Step
 
+CLOCKS = ("without the profiler", "with it", "longer by")
 BUSY, CALLS, KERNELS = plots.GREEN, plots.ORANGE, plots.SKY  # Okabe and Ito's colours; hatches tell the bars apart without colour
 
 
@@ -38,12 +39,31 @@ def compare_steps(runs: Mapping[str, tuple[Trace, Steps]]) -> None:
 def show_cost(bare: Sequence[float], profiled: Sequence[float]) -> None:
     """Show what a profiler adds to a step: the seconds of each step without it and with it, the prefill first."""
     pairs = {"prefill": (bare[:1], profiled[:1]), "decode step, median": (bare[1:], profiled[1:])}
-    rows = [
-        (what, time_text(median(without) * 1e9), time_text(median(under) * 1e9), f"{median(under) / median(without) - 1:+.1%}")
-        for what, (without, under) in pairs.items()
-        if without and under and median(without)
-    ]
-    table("What profiling costs", ("step", "without the profiler", "with it", "longer by"), rows)
+    table("What profiling costs", ("step", *CLOCKS), [(what, *_cells(*times)) for what, times in _medians(pairs).items()])
+
+
+def show_clocks(runs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Show the median decode step of each run by its script's own clock, not recorded and recorded, and how many times the first takes the last.
+
+    `runs` has the facts of each: the seconds of every step, the prefill first.
+    """
+    found = _medians({name: (facts.get("bare_seconds", [])[1:], facts.get("seconds", [])[1:]) for name, facts in runs.items()})
+    rows: list[tuple[str, ...]] = [(name, *_cells(*times)) for name, times in found.items()]
+    if len(found) > 1:
+        first, *_, last = found
+        rows.append((f"{first} / {last}", *(f"{one / other:.1f} ×" for one, other in zip(found[first], found[last], strict=True)), ""))
+    table("The decode step by the script's own clock, medians", ("mode", *CLOCKS), rows)
+
+
+def _medians(pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> dict[str, tuple[float, float]]:
+    """Return the medians of both sides of each pair that has them."""
+    return {
+        name: (median(bare), median(under)) for name, (bare, under) in pairs.items() if bare and under and median(bare) and median(under)
+    }
+
+
+def _cells(bare: float, under: float) -> tuple[str, str, str]:
+    return time_text(bare * 1e9), time_text(under * 1e9), f"{under / bare - 1:+.1%}"
 
 
 def medians(steps: Sequence[Step]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from labkit import show
 from labkit.checks.profile_traces import Profiled, recorded
-from labkit.profile.bound import PEAKS, floor, verdict
+from labkit.profile.bound import PEAKS, Floor, floor, verdict
 from labkit.profile.units import size_text, time_text
 from labkit.trace.model import Device
 from labkit.trace.readings import Step, measure
@@ -45,23 +45,28 @@ class Estimate:
         show.table("What a decode step has to read, and how fast it can", ("name", "value", "that is", "from"), rows)
 
     def compare(self, runs: dict[str, Profiled]) -> None:
-        """Show this step of several runs against its floor, by memory and by arithmetic."""
-        peak, source = PEAKS.get(self.device.name, (0.0, ""))
-        least = floor(
-            self.weight_bytes,
-            self.tokens * self.kv_bytes_per_token,
-            self.bandwidth,
-            operations=2 * self.weight_bytes / self.dtype_bytes,
-            peak=peak,
-        )  # a multiplication and an addition per parameter
+        """Show this step of several runs against its floor, by memory and by arithmetic.
+
+        A run of another model has another floor: the recording of its mode stands in for it, and the table says so.
+        """
+        least, source = self._floor()
         rows = []
         for name, found in runs.items():
-            step = _step(found if found.facts.get("weight_bytes") == self.weight_bytes else recorded(name), self.number)
+            fits = found.facts.get("weight_bytes") == self.weight_bytes
+            step = _step(found if fits else recorded(name), self.number)
             times = f"{step.host / 1e9 / least.seconds:.0f} ×" if least.seconds else "–"
-            rows.append((name, time_text(step.host), time_text(step.busy), times, verdict(least, step.busy / 1e9, step.host / 1e9)))
+            judged = verdict(least, step.busy / 1e9, step.host / 1e9)
+            rows.append((name if fits else f"{name} (recorded)", time_text(step.host), time_text(step.busy), times, judged))
         arithmetic = f", by arithmetic {time_text(least.compute * 1e9)} ({source})" if least.compute else ""
         title = f"Decode step {self.number}. Its floor by memory: {time_text((least.memory or 0) * 1e9)}{arithmetic}"
         show.table(title, ("mode", "step", "GPU busy", "step / floor", "bound by"), rows)
+
+    def _floor(self) -> tuple[Floor, str]:
+        """The step's floor, and where the card's peak is from."""
+        peak, source = PEAKS.get(self.device.name, (0.0, ""))
+        cache = self.tokens * self.kv_bytes_per_token
+        operations = 2 * self.weight_bytes / self.dtype_bytes  # a multiplication and an addition per parameter
+        return floor(self.weight_bytes, cache, self.bandwidth, operations=operations, peak=peak), source
 
 
 def _step(found: Profiled, number: int) -> Step:

@@ -88,7 +88,7 @@ class Profiling:
             extract.write(kept, target)
         except BadTrace as bad:
             raise LearnerMessage(str(bad), "Is MAX_TOKENS as small as the lesson has it?") from None
-        self.lab.record(record_id, run=run, files=[target], facts={**facts, **_sizes(run.command, self.lab.lane.dtype)})
+        self.lab.record(record_id, run=run, files=[target], facts=self._sized(run, facts))
         if not found:
             spans(trace, str(facts.get("label", "")))  # says which ranges there are
             show.text("Fill the gap in profiled.py (a range needs `with`), then run its cell and this one again.")
@@ -109,7 +109,7 @@ class Profiling:
         trace = self.read(name)
         if not words[-1].endswith(".json"):
             return Profiled(trace, {})
-        facts = json.loads((self.lab.scratch() / words[-1]).read_text())
+        facts = self._sized(run, json.loads((self.lab.scratch() / words[-1]).read_text()))
         self.keep(record_id, trace, run=run, facts=facts)
         return Profiled(trace, facts)
 
@@ -148,6 +148,9 @@ class Profiling:
         if sized is not found:
             show.text("The estimate does not know this kind of model (llama, mistral and opt): the question is about the recorded run.")
         return Estimate.of(sized, self.step)
+
+    def _sized(self, run: Run, facts: Mapping[str, JsonValue]) -> dict[str, Any]:
+        return {**facts, **_sizes(run.command, self.lab.lane.dtype)}
 
     @staticmethod
     def _there(path: Path) -> Path:

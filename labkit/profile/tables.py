@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from labkit import show
-from labkit.profile.compare import compare_steps, show_cost
+from labkit.profile.compare import compare_steps, show_clocks, show_cost
 from labkit.profile.steps import Steps, measure_all
 from labkit.profile.units import Hover, count_text, share_text, size_text, table, time_text
 from labkit.profile.waits import show_waits
@@ -15,7 +15,7 @@ from labkit.trace.names import role
 from labkit.trace.readings import Cost, Step, costs
 
 __all__ = [
-    "compare_steps", "show_attribution", "show_cost", "show_costs",  "show_moved",  "show_steps", "show_totals", "show_waits",
+    "compare_steps", "show_attribution", "show_clocks", "show_cost", "show_costs", "show_moved", "show_steps", "show_totals", "show_waits",
 ]  # fmt: skip
 
 WAYS = {

@@ -6,7 +6,7 @@ from labkit import pins
 from labkit.checks.start import FACTS
 from labkit.doctor import QUESTIONS, examine
 from labkit.lane import Lane
-from labkit.system import System
+from labkit.system import System, version_of
 
 CPU = Lane("cpu", (), "float32")
 CUDA = Lane("cuda", (), "float16", "NVIDIA H100")
@@ -104,6 +104,39 @@ def row(name, system, lane=CPU):
 def test_a_fact_has_its_state_and_its_fix(fact, system, state, fix):
     finding = row(fact, system).finding
     assert (finding.state, fix in finding.fix) == (state, True), finding
+
+
+NVIDIAS = "NVIDIA (R) cuda-gdb 13.0\nPortions Copyright (C) 2007-2025 NVIDIA Corporation\nBased on GNU gdb 14.2\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "said", "version"),
+    [
+        ("gdb", "GNU gdb (Debian 13.1-3) 13.1\n", (13, 1)),
+        ("gdb", "GNU gdb (Ubuntu 15.0.50.20240403-0ubuntu1) 15.0.50.20240403-git\n", (15, 0, 50, 20240403)),
+        ("gdb", "GNU gdb (GDB; a distribution of 15.6) 14.2\n", (14, 2)),
+        ("gdb", "GNU gdb (GDB) Red Hat Enterprise Linux 10.2-13.el9\n", (10, 2)),  # words where the number should be
+        ("cuda-gdb", NVIDIAS, (13, 0)),
+        ("cuda-gdb", f"exec: /usr/local/cuda/bin/cuda-gdb-python3.12-tui --version\n{NVIDIAS}", (13, 0)),
+        ("cuda-gdb", f"exec: /usr/local/cuda-12.9/bin/cuda-gdb-minimal --version\n{NVIDIAS}", (13, 0)),
+        ("cuda-gdb", "cuda-gdb-python3.12-tui: no such file\n", ()),
+        ("cuda-gdb", "cuda-gdb-python3.12.1-tui, release 13.0\n", (13, 0)),
+        ("nsys", "NVIDIA Nsight Systems version 2025.3.1.0-253135822126v0\n", (2025, 3, 1, 0)),
+        ("ninja", "1.13.0.git.kitware\n", (1, 13, 0)),
+    ],
+)
+def test_a_version_is_the_programs_own(program, said, version):
+    assert version_of(program, said) == version
+
+
+def test_a_gdb_that_is_cuda_gdb_says_so():
+    said = f"exec: /usr/local/cuda/bin/cuda-gdb-python3.12-tui --version\n{NVIDIAS}"
+    system = Other(["gdb", "cuda-gdb"], {"gdb": said, "cuda-gdb": said})
+    findings = {name: row(name, system, CUDA).finding for name in ("gdb", "cuda-gdb")}
+    assert {name: (finding.state, finding.seen) for name, finding in findings.items()} == {
+        "gdb": ("ok", "cuda-gdb 13.0"),
+        "cuda-gdb": ("ok", "13.0"),
+    }
 
 
 def test_only_what_the_lane_needs_is_in_the_way():

@@ -52,6 +52,7 @@ def test_a_disturbed_sweep_is_called_one(lab, capsys):
     shown = capsys.readouterr().out
     assert "faster than linear" in shown
     assert "The repeats of size 2 lie far apart" in shown
+    assert "or its own pace varies" in shown, "an H100 with nobody else on it showed such repeats"
 
 
 def test_the_limits_show_both_floors_and_who_waited(lab, capsys):

@@ -10,7 +10,9 @@ import pytest
 
 from labkit.checks.exercises_build_types import Speed
 from labkit.checks.exercises_device_code import LABELS, OPTIONS
+from labkit.lab import Lab
 from labkit.measure import build_views, device_code, variants
+from labkit.measure.build_types import BuildTypes
 from labkit.measure.switch_source import cpu_switch
 from labkit.messages import LearnerMessage
 
@@ -147,3 +149,15 @@ def test_plots_say_what_one_sees(capsys):
     said = capsys.readouterr().out
     assert "Debug 8 µs" in said
     assert "Release: median 100" in said
+
+
+def test_configuring_is_announced_before_it_runs(tmp_path, monkeypatch, capsys):
+    """It shows nothing while it runs, which took 18 s on a machine with a GPU."""
+    lab = Lab("06_exercises", learner="ann", lane="cpu", folder=tmp_path)
+    said = []
+    monkeypatch.setattr(lab, "source", lambda: tmp_path)
+    monkeypatch.setattr(lab, "run", lambda *_, **__: said.append(capsys.readouterr().out))
+    monkeypatch.setattr(variants, "configure", lambda *_: ["cmake"])
+    monkeypatch.setattr(variants, "write_builds", lambda _: {})
+    BuildTypes(lab).prepare()
+    assert "Asking vLLM's CMake" in said[0]

@@ -81,6 +81,6 @@ def test_tables_and_plot_say_the_same(capsys):
 
 
 def test_no_two_parts_of_the_plot_look_alike():
-    figure = memory.figure_of({"one": dict.fromkeys("abcdef", MIB)})
+    figure = memory.figure_of({"one": dict.fromkeys("abcdefg", MIB)})
     bars = [container.patches[0] for container in figure.axes[0].containers]
-    assert len({bar.get_hatch() for bar in bars}) == len({bar.get_facecolor() for bar in bars}) == 6
+    assert len({bar.get_hatch() for bar in bars}) == len({bar.get_facecolor() for bar in bars}) == 7

@@ -11,7 +11,7 @@ import pytest
 
 from labkit.checks import profile_traces
 from labkit.checks.profile_traces import of_gpu, own, recorded, recorded_facts
-from labkit.evidence import BadEvidence, Missing
+from labkit.evidence import BadEvidence, Evidence, Missing
 from labkit.lab import Lab
 from labkit.lane import Lane
 from labkit.messages import LearnerMessage
@@ -338,6 +338,24 @@ def test_a_capture_profiles_exports_reads_and_keeps(with_nsys: Profiling, model:
     assert of_gpu(lab.evidence) is recorded("eager"), "the eager one has not run yet"
 
 
+def test_what_a_capture_returns_is_compared_with_the_floor_not_the_recording(
+    with_nsys: Profiling, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = with_nsys.capture("profile-graphs", [sys.executable, "profiled.py", model, "graphs.json"])
+    assert found.facts == own(with_nsys.lab.evidence, "profile-graphs")[0].facts
+    capsys.readouterr()
+    with_nsys.estimate(found).compare({"graphs": found})
+    assert "graphs (recorded)" not in capsys.readouterr().out
+
+
+def test_a_recording_that_stands_in_for_another_model_is_called_one(capsys: pytest.CaptureFixture[str]) -> None:
+    other = recorded("graphs")._replace(facts={**recorded("graphs").facts, "weight_bytes": 1})
+    Estimate.of(recorded("eager"), 5).compare({"eager": recorded("eager"), "graphs": other})
+    said = capsys.readouterr().out
+    assert "graphs (recorded)" in said
+    assert "eager (recorded)" not in said
+
+
 def test_a_capture_may_be_run_again(with_nsys: Profiling, model: Path) -> None:
     program = [sys.executable, "profiled.py", model, "graphs.json"]
     assert with_nsys.capture("profile-graphs", program) == with_nsys.capture("profile-graphs", program)
@@ -417,6 +435,8 @@ def test_a_number_of_tokens_that_the_lesson_cannot_work_with_is_a_message(lab: L
 
 # The recording itself
 
+OF = {"eager": "profile-trace", "graphs": "profile-graphs"}
+
 
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
@@ -434,13 +454,19 @@ def test_what_is_recorded_is_what_lessons_read(run_folder: Path, tmp_path: Path,
     target = tmp_path / "recorded"
     target.mkdir()
     record(run_folder, target)
-    shipped = {name: (profile_traces.FOLDER / f"{name}.trace.json.gz").read_bytes() for name in ("eager", "graphs")}
-    assert {name: (target / f"{name}.trace.json.gz").read_bytes() for name in shipped} == shipped
-    assert json.loads((target / "facts.json").read_text()) == recorded_facts()
+    kept = {name: run_folder / "evidence" / "files" / f"{of}.extract.trace.json.gz" for name, of in OF.items()}
+    assert {name: (target / f"{name}.trace.json.gz").read_bytes() for name in kept} == {
+        name: path.read_bytes() for name, path in kept.items()
+    }
+    facts, shipped = json.loads((target / "facts.json").read_text()), recorded_facts()
+    assert {name: sorted(of) for name, of in facts.items() if name != "machine"} == {
+        name: sorted(of) for name, of in shipped.items() if name != "machine"
+    }
+    assert facts["machine"].startswith("an NVIDIA H100")
     monkeypatch.setattr(profile_traces, "FOLDER", target)
     fresh = profile_traces.recorded.__wrapped__
-    for name in shipped:
-        assert fresh(name) == recorded(name)
+    for name, of in OF.items():
+        assert fresh(name).trace == own(Evidence(run_folder / "evidence"), of)[1].trace
     asked = fresh("asynchrony").trace
     assert [span.name for span in asked.ranges] == ["ask", "wait"]
     assert len(asked.work) == 2

@@ -216,6 +216,19 @@ def test_runs_are_compared_by_their_decode_steps(gpu: Trace, capsys: pytest.Capt
     assert "no decode steps in prefill" in capsys.readouterr().out
 
 
+def test_modes_are_compared_with_and_without_the_profiler(capsys: pytest.CaptureFixture[str]) -> None:
+    eager = {"bare_seconds": [0.5, 0.012, 0.012, 0.03], "seconds": [0.5, 0.04, 0.03, 0.03]}
+    graphs = {"bare_seconds": [0.5, 0.002, 0.002], "seconds": [0.5, 0.003, 0.003]}
+    tables.show_clocks({"eager": eager, "graphs": graphs})
+    assert cells(capsys.readouterr().out)[1:] == [
+        ["eager", "12 ms", "30 ms", "+150.0%"],
+        ["graphs", "2 ms", "3 ms", "+50.0%"],
+        ["eager / graphs", "6.0 ×", "10.0 ×", ""],
+    ]
+    tables.show_clocks({"eager": eager, "graphs": {"seconds": [0.1]}})
+    assert cells(capsys.readouterr().out)[1:] == [["eager", "12 ms", "30 ms", "+150.0%"]]
+
+
 def test_the_timeline_says_in_words_what_it_draws(gpu: Trace, capsys: pytest.CaptureFixture[str]) -> None:
     start, end = window(gpu, steps(gpu, "river")[2])
     assert (start, end) == (3 * MS, 3 * MS + (200 + 15 + 850 + 20) * US)

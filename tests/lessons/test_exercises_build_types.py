@@ -1,6 +1,9 @@
 """Part 1 of lesson 06: each wrong answer earns nothing, and its message names the misconception."""
 
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from labkit.overlay_elf import OverlayFacts, OverlayUnit
 from labkit.recorder import Recorder
 from labkit.runner import Run
 
+LESSON = Path(__file__).parents[2] / "lessons" / "06_exercises.md"
 LEARNER = "ada"
 TOKEN = token_of(LEARNER)
 TOKENS = str(visible.tokens_of(TOKEN, "cpu"))
@@ -195,3 +199,27 @@ def test_a_changed_table_is_not_the_recorded_one(work):
 
 def test_a_record_without_libraries_is_bad_evidence(tmp_path):
     assert "Expected the libraries Debug, RelWithDebInfo, Release" in Work(tmp_path).grade("build_types").seen
+
+
+@pytest.fixture
+def measure_calls(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The function of speed.py, as the lesson writes it, with an operator that does nothing."""
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # the script sets it, too
+    cell = LESSON.read_text().partition("%%writefile work/06_exercises/speed.py\n")[2].partition("\n```\n")[0]
+    script: dict[str, Any] = {"__name__": "speed"}
+    exec(compile(cell, "speed.py", "exec"), script)
+    operators = SimpleNamespace(_C=SimpleNamespace(rotary_embedding=lambda: None))
+    script.update(torch=SimpleNamespace(ops=operators), inputs=lambda *_: ())
+    return script["measure_calls"]
+
+
+@pytest.mark.parametrize("lane", ["cpu", "cuda"])
+def test_no_build_is_always_measured_after_the_same_one(measure_calls: Any, lane: str) -> None:
+    used: list[str] = []
+    names = NAMES if lane == "cpu" else visible.BUILDS["cuda"]
+    first, samples = measure_calls(SimpleNamespace(names=names, lane="cpu", use=used.append), 8, "float32")
+    assert {name: len(found) for name, found in samples.items()} == dict.fromkeys(names, 40)
+    assert set(first) == set(names)
+    for name in names:
+        before = Counter(one for one, other in pairwise(used) if other == name)
+        assert max(before.values()) < 0.4 * before.total(), (name, before)
