@@ -10,7 +10,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # in a script's own folder, `grading` would be bench/grading.py
@@ -18,14 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # in a script's
 from rich.console import Console
 from rich.table import Table
 
+from bench.recording import overhead, timed
 from grading.catalogue import load_catalogue
 from grading.judge import Judge
-from labkit.lane import Lane
-from labkit.recorder import Recorder
-from labkit.runner import run
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMAND = [sys.executable, "-c", "x = sum(i * i for i in range(12_000_000))"]  # about a second of work
 
 
 def import_labkit() -> float:
@@ -33,18 +29,6 @@ def import_labkit() -> float:
     code = "import time; t = time.perf_counter(); import labkit; print(time.perf_counter() - t)"
     found = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5)]
     return statistics.median(found)
-
-
-def recording_overhead(pairs: int = 7) -> float:
-    """Time of a command that is run, logged and recorded, over the time of the bare command: median of the pairs' ratios."""
-    with tempfile.TemporaryDirectory() as scratch:
-        recorder = Recorder(Path(scratch), "bench", Lane("cpu", (), "float32"))
-        ratios = []
-        for _ in range(pairs):
-            bare = timed(lambda: subprocess.run(COMMAND, check=True))
-            kept = timed(lambda: recorder.write("bench-run", run=run(COMMAND, log=Path(scratch) / "log", quiet=True)))
-            ratios.append(kept / bare)
-    return statistics.median(ratios)
 
 
 def seconds_per_check() -> dict[str, float]:
@@ -60,13 +44,6 @@ def seconds_per_check() -> dict[str, float]:
             return {e.grade_id: timed(lambda e=e: judge.judge(folder, "reference", e.grade_id, e.points)) for e in exercises}  # type: ignore[misc]
 
 
-def timed(call: object) -> float:
-    """Seconds that a call takes."""
-    began = time.perf_counter()
-    call()  # type: ignore[operator]
-    return time.perf_counter() - began
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -75,7 +52,7 @@ def main() -> None:
     checks = seconds_per_check()
     figures = {
         "import_labkit_s": import_labkit(),
-        "recording_over_bare": recording_overhead(),
+        "recording_over_bare": overhead()["recording_over_bare"],
         "check_median_ms": statistics.median(checks.values()) * 1000,
         "check_in_sandbox_ms": checks["environment-compile_jobs"] * 1000,
         "checks_of_one_submission_s": sum(checks.values()),

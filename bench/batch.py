@@ -2,8 +2,8 @@
 
 1. Same number? One engine; in turns, `ask` of the lesson's solved sweep.py and the function that `vllm bench throughput` times
    (`vllm/benchmarks/throughput.py:_run_vllm_requests`), with as many other random prompts of the same length each time, at temperature 1, which
-   the command cannot change. The figure is the median of the pairs' ratios of output tokens/s; its noise is their middle half. The command itself
-   runs once, too, as a whole: one figure, without repeats.
+   the command cannot change. Both get token ids: with its default data set the command times the tokenizer, too. The figure is the median of the
+   pairs' ratios of output tokens/s; its noise is their middle half. The command itself runs once, too, as a whole: one figure, without repeats.
 2. Same time? The wall time of sweep.py over all sizes (one warm-up and three timed runs each), and of the same sweep.py once per size, each time
    with its own engine: measured for the smallest and the largest size, their mean times the number of sizes.
 """
@@ -44,17 +44,16 @@ PAIRED = """
 import json, sys
 import sweep
 from vllm import SamplingParams
-from vllm.benchmarks.datasets import RandomDataset
+from vllm.benchmarks.datasets import SampleRequest
 from vllm.benchmarks.throughput import _run_vllm_requests
-from vllm.tokenizers import get_tokenizer
 
 model, dtype, settings, size, pairs, out = sys.argv[1:]
 wanted, size = json.loads(settings), int(size)
 sweep.sampling = lambda tokens: SamplingParams(temperature=1.0, max_tokens=tokens, ignore_eos=True)
-tokenizer = get_tokenizer(model)
 
 def theirs(llm, run):
-    made = RandomDataset(random_seed=run).sample(tokenizer, size, input_len=wanted["prompt_tokens"], output_len=wanted["output_tokens"])
+    prompts = sweep.prompts_for(size, -run - 1, wanted)  # token ids, as ours
+    made = [SampleRequest(prompt=prompt, prompt_len=wanted["prompt_tokens"], expected_output_len=wanted["output_tokens"]) for prompt in prompts]
     seconds, outputs = _run_vllm_requests(llm, made, 1, False, False, False, False)
     return sum(len(o.outputs[0].token_ids) for o in outputs) / seconds
 

@@ -80,6 +80,7 @@ def _run(asked: argparse.Namespace) -> int:
     print(lane)
     out, work = asked.out.resolve(), (asked.work or asked.out.with_name(f"{asked.out.name}-work")).resolve()
     place, facts = Place(work, lane.name), about(lane) | {"date": time.strftime("%Y-%m-%d")}
+    before = earlier_seconds(out / "summary.json", work)
     try:
         place.prepare()
     except subprocess.CalledProcessError:
@@ -87,13 +88,21 @@ def _run(asked: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us finds what was done in OUT
     runner = Runner(
         place, steps, asked.seconds, asked.at_once, say=lambda line: print(line, flush=True),
-        pack=lambda: pack(work, out, steps, facts | {"seconds": round(time.monotonic() - began, 1)}),
+        pack=lambda: pack(work, out, steps, facts | {"seconds": round(before + time.monotonic() - began, 1)}),
     )  # fmt: skip
     try:
         runner.run()
     except KeyboardInterrupt:
         print("ended from outside; what was done is in OUT")
     return _concluded(out / "summary.json")
+
+
+def earlier_seconds(summary: Path, work: Path) -> float:
+    """Return what earlier calls with the same folders took together, 0.0 when this is the first."""
+    try:
+        return float(json.loads(summary.read_text())["seconds"]) if (work / "state").is_dir() else 0.0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
 
 
 def _concluded(summary: Path) -> int:

@@ -169,8 +169,9 @@ def _builds(out: Path, evidence: Evidence) -> str:
 def _overhead(out: Path) -> str:
     found = result_of(out, "overhead")
     return (
-        f"`bench/basics.py`: a command run, logged and recorded, over the bare command: {found['recording_over_bare']:.3f}."
-        if found
+        f"`bench/recording.py`: a command of {found['bare_s']:.2f} s, run, logged and recorded, over the bare command: {found['recording_over_bare']:.3f} "
+        f"({found['run_adds_ms']:.1f} ms for running it with a log, {found['record_ms']:.1f} ms for the record)."
+        if "bare_s" in found
         else ""
     )
 

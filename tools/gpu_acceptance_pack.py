@@ -13,6 +13,7 @@ from typing import Any
 from labkit.lane import Lane
 from labkit.recorder import machine, versions, write_atomically
 from labkit.redact import redact
+from labkit.system import dotted, version_of
 from tools.gpu_acceptance_notebook import report
 from tools.gpu_acceptance_run import state_of
 from tools.gpu_acceptance_steps import STEPS, Step
@@ -24,7 +25,6 @@ TOOLS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 WHERE = (Path("/usr/local/cuda/bin"),)  # tools that are installed, but not on PATH
 GPU = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
-VERSION = re.compile(r"\d+\.\d+(?:\.\d+)*")
 
 
 def about(lane: Lane) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def about(lane: Lane) -> dict[str, Any]:
         "machine": machine(lane.gpu).model_dump(),
         "gpu": _said(GPU),
         "versions": versions(),
-        "tools": {name: found[0] for name, command in TOOLS.items() if (found := VERSION.findall(_said(command)))},
+        "tools": {name: dotted(found) for name, command in TOOLS.items() if (found := version_of(name, _said(command)))},
     }
 
 

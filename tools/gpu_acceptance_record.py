@@ -18,7 +18,7 @@ from tools.gpu_acceptance_grade import judged, submission
 from tools.gpu_acceptance_notebook import LEARNER
 
 MOST_BYTES = 8 * 1024 * 1024  # of all recordings together
-PACKED_FROM = 1024 * 1024  # larger files are packed with xz
+PACKED_FROM = 100 * 1024  # larger files are packed with xz
 LABEL = "machine.json"
 Files = Mapping[str, Path]  # path inside evidence/: where it lies now
 
@@ -144,7 +144,7 @@ def write(files: Files, evidence: Path, *, pack: bool) -> None:
         if path.suffix == ".xz" and pack:
             shutil.copyfile(path, target.with_name(f"{target.name}.xz"))
         else:
-            data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+            data = unpacked(path)
             large = pack and len(data) > PACKED_FROM
             target.with_name(f"{target.name}.xz" if large else target.name).write_bytes(lzma.compress(data) if large else data)
     shutil.rmtree(evidence, ignore_errors=True)
@@ -154,7 +154,12 @@ def write(files: Files, evidence: Path, *, pack: bool) -> None:
 
 def lanes_of(files: Files) -> list[str]:
     """Return the lanes that the records were made on, sorted."""
-    return sorted({json.loads(path.read_text())["lane"] for name, path in files.items() if name.endswith(".json") and "/" not in name})
+    return sorted({json.loads(unpacked(path))["lane"] for name, path in files.items() if name.endswith(".json") and "/" not in name})
+
+
+def unpacked(path: Path) -> bytes:
+    """Return what a file holds, as it was before it was packed."""
+    return lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
 
 
 def size_of(folder: Path) -> int:

@@ -18,6 +18,7 @@ import pytest
 
 from labkit.evidence import Evidence
 from tools import gpu_acceptance_record as recording
+from tools.gpu_acceptance import earlier_seconds
 from tools.gpu_acceptance_grade import judged, markdown, submission
 from tools.gpu_acceptance_notebook import LEARNER, SOLVED, prepared, report
 from tools.gpu_acceptance_pack import pack
@@ -221,6 +222,17 @@ def test_the_end_of_the_time_cuts_what_runs_and_packs_what_there_is(tmp_path: Pa
     assert "<run>/notebooks/x" in everything and str(tmp_path) not in everything
 
 
+def test_the_seconds_of_a_run_in_two_calls_are_those_of_both(tmp_path: Path) -> None:
+    summary, work = tmp_path / "out" / "summary.json", tmp_path / "work"
+    assert earlier_seconds(summary, work) == 0.0
+
+    summary.parent.mkdir()
+    (work / "state").mkdir(parents=True)
+    summary.write_text('{"seconds": 1360.5}')
+    assert earlier_seconds(summary, work) == 1360.5
+    assert earlier_seconds(summary, tmp_path / "another") == 0.0
+
+
 def test_engines_share_the_gpu_beside_others_and_not_alone(tmp_path: Path) -> None:
     place = Place(tmp_path, "cuda")
     beside, alone = (place.environment(Step("s", 1, 2, alone=alone), {"PYTHONPATH": "/site"})["PYTHONPATH"] for alone in (False, True))
@@ -302,6 +314,7 @@ def fake_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_markdown_tells_what_was_run_and_what_was_not(fake_out: Path, tmp_path: Path) -> None:
     folder = submission(fake_out / "evidence", tmp_path)
+    (folder / "evidence" / "debuggers-kernel.json").unlink()
     verdicts = judged(folder)
     text = markdown(fake_out, Evidence(folder / "evidence", LEARNER), verdicts)
 

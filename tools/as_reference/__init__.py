@@ -8,6 +8,7 @@ of real, full evidence. Nothing but the name differs. `Judge(checks="tools.as_re
 import dataclasses
 import functools
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 from grading.registry import Check, load_checks
 from grading.submission import Submission
@@ -17,10 +18,15 @@ LEARNER = "reference"
 _real = functools.lru_cache(maxsize=1)(load_checks)
 
 
-@functools.lru_cache(maxsize=1)
+# One object per submission, so that what it remembers is remembered here, too; it goes with the submission, as with the real checks.
+_of = WeakKeyDictionary[Submission, Submission]()
+
+
 def _renamed(submission: Submission) -> Submission:
-    """The same folder as the reference's; one object per submission, so that what a submission remembers is remembered here, too."""
-    return dataclasses.replace(submission, learner=LEARNER)
+    """The same folder as the reference's."""
+    if submission not in _of:
+        _of[submission] = dataclasses.replace(submission, learner=LEARNER)
+    return _of[submission]
 
 
 def checks_of(lesson: str, module: str) -> list[Check]:
