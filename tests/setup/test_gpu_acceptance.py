@@ -380,6 +380,11 @@ def test_recordings_that_would_be_too_large_are_left_as_they_are(fake_out: Path,
     assert contents(there) == contents(RECORDED)
 
 
+@pytest.mark.parametrize("lane", ["cpu", "cuda"])
+def test_a_recording_is_small(lane: str) -> None:
+    assert recording.size_of(ROOT / "recordings" / f"{lane}-reference") <= recording.MOST_BYTES
+
+
 def test_evidence_of_another_lane_is_not_taken(tmp_path: Path) -> None:
     there, out = tmp_path / "cuda-reference", tmp_path / "out"
     shutil.copytree(RECORDED, there)
