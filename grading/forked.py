@@ -2,11 +2,11 @@
 
 import contextlib
 import ctypes
+import math
 import os
 import resource
-import selectors
 import signal
-import struct
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from grading.limits import CheckLimits, apply_limits
+from grading.pipes import read_part, read_until, write, write_part
 
-LENGTH = struct.Struct(">Q")  # before each part of a stream
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
@@ -77,17 +77,10 @@ class Serving:
         """Return the answer within the limits' wall time. After a problem the child is of no use any more: close it. Nothing it does can raise here."""
         deadline = time.monotonic() + self._limits.wall_seconds
         try:
-            _write(self._ask, LENGTH.pack(len(question)) + question)
+            write_part(self._ask, question)
         except OSError:
             return Ended(b"", "it ended")
-        head, problem = read_until(self._answers, deadline, LENGTH.size, exactly=LENGTH.size)
-        if problem or len(head) != LENGTH.size:
-            return Ended(b"", problem or "it ended")
-        (length,) = LENGTH.unpack(head)
-        if length > self._limits.reply_bytes:
-            return Ended(b"", "size")
-        reply, problem = read_until(self._answers, deadline, length, exactly=length)
-        return Ended(reply, problem or ("" if len(reply) == length else "it ended"))
+        return Ended(*read_part(self._answers, deadline, self._limits.reply_bytes))
 
     def close(self) -> None:
         """End the child, and what it left in its process group."""
@@ -97,17 +90,11 @@ class Serving:
 
 
 def _serve(answer: Callable[[bytes], bytes], asked: int, answered: int) -> bytes:
-    with os.fdopen(asked, "rb") as questions:
-        while head := questions.read(LENGTH.size):
-            reply = answer(questions.read(LENGTH.unpack(head)[0]))
-            _write(answered, LENGTH.pack(len(reply)) + reply)
-    return b""
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    while True:
+        question, problem = read_part(asked, math.inf, sys.maxsize)
+        if problem:
+            return b""
+        write_part(answered, answer(question))
 
 
 def die_with(parent: int) -> None:
@@ -117,32 +104,12 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
-def read_until(descriptor: int, deadline: float, limit: int, stop: bytes | None = None, exactly: int | None = None) -> tuple[bytes, str]:
-    """Read a pipe to its end, to `stop` at the end of a part, or until there are `exactly` so many bytes.
-
-    Returns the bytes, and "time" or "size" when a limit came first.
-    """
-    data = bytearray()
-    if exactly == 0:
-        return b"", ""
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while selector.select(max(0.0, deadline - time.monotonic())):
-            part = os.read(descriptor, 65536 if exactly is None else min(65536, exactly - len(data)))
-            data += part
-            if not part or len(data) == exactly or (stop is not None and part.endswith(stop)):
-                return bytes(data), ""
-            if len(data) > limit:
-                return b"", "size"
-    return bytes(data), "time"
-
-
 def _be_the_child(work: Callable[[], bytes], write_end: int, limits: CheckLimits) -> NoReturn:
     code = 1
     try:
         os.setsid()  # its own process group, so that what it leaves behind can be ended with it
         apply_limits(limits)
-        _write(write_end, work())
+        write(write_end, work())
         code = 0
     except BaseException:  # a child must never return into the server's loop, whatever happened
         traceback.print_exc()

@@ -18,8 +18,8 @@ from typing import Self
 
 from pydantic import ValidationError
 
-from grading.forked import read_until
 from grading.limits import CheckLimits
+from grading.pipes import read_until
 from grading.registry import OUR_CHECKS
 from grading.verdict import Verdict, not_judged
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from grading import sandbox_walls, seccomp
-from grading.forked import read_until
 from grading.limits import FunctionLimits
+from grading.pipes import read_until
 from labkit.evidence import BadEvidence, parse_json
 from labkit.sandboxing import find_bwrap
 

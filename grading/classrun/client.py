@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from grading.classrun.worker import MOST_BYTES, Question, Setup
-from grading.forked import LENGTH, read_until
+from grading.pipes import read_part, write
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 # -I: no working directory, no PYTHONPATH, no user site; from this very checkout, installed or not
@@ -38,12 +38,14 @@ class Worker:
         try:
             process = self._process if self._process is not None and self._process.poll() is None else self._start()
             assert process.stdin is not None and process.stdout is not None
-            process.stdin.write(question.model_dump_json().encode() + b"\n")
-            (length,) = LENGTH.unpack(_exactly(process.stdout.fileno(), LENGTH.size, deadline))
-            return _exactly(process.stdout.fileno(), length, deadline)
-        except (OSError, WorkerDied) as died:
+            write(process.stdin.fileno(), question.model_dump_json().encode() + b"\n")
+            answer, problem = read_part(process.stdout.fileno(), deadline, 2 * MOST_BYTES)
+        except OSError as error:
+            answer, problem = b"", str(error)
+        if problem:
             self.close()
-            raise WorkerDied(str(died)) from None
+            raise WorkerDied(problem)
+        return answer
 
     def close(self) -> None:
         """End the worker, and with it all that it started."""
@@ -61,19 +63,8 @@ class Worker:
         )
         assert process.stdin is not None
         self._process = process
-        line = memoryview(self._setup.model_dump_json().encode() + b"\n")
-        while line:
-            line = line[process.stdin.write(line) :]
+        write(process.stdin.fileno(), self._setup.model_dump_json().encode() + b"\n")
         return process
-
-
-def _exactly(descriptor: int, count: int, deadline: float) -> bytes:
-    if count > 2 * MOST_BYTES:
-        raise WorkerDied("it announced too long an answer")
-    data, problem = read_until(descriptor, deadline, count, exactly=count)
-    if problem or len(data) != count:
-        raise WorkerDied(problem or "it ended")
-    return data
 
 
 def problem_of(answer: bytes) -> str:

@@ -14,16 +14,16 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 from pydantic import Field
 
 from grading.classrun.frame import Frame
 from grading.classrun.one import Judging, Task, grade, judge_together
-from grading.forked import LENGTH, Serving, die_with, run_forked
+from grading.forked import Serving, die_with, run_forked
 from grading.judge_server import answer
 from grading.likeness import warm
 from grading.limits import CheckLimits
+from grading.pipes import write_part
 from grading.registry import Check, load_checks
 from grading.verdict import Verdict, not_judged
 from labkit.checks.profile_traces import recorded
@@ -58,7 +58,7 @@ def main() -> None:
     """Serve until standard input ends, or the parent does."""
     die_with(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the class run's to answer; this process ends with it
-    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    questions, answers = os.fdopen(os.dup(0), "rb"), os.dup(1)
     _take_the_streams()
     setup = Setup.model_validate_json(questions.readline())
     sys.path[:0] = setup.path
@@ -66,7 +66,7 @@ def main() -> None:
     _warm_up(setup, checks)
     answering = Answering(setup, checks)
     for line in questions:
-        _send(answers, answering.answer(line))
+        write_part(answers, answering.answer(line))
 
 
 def _take_the_streams() -> None:
@@ -88,11 +88,6 @@ def _warm_up(setup: Setup, checks: Mapping[str, Check]) -> None:
         grade(sample, setup.frame, judge_together(sample, checks, _each(setup)))
     gc.collect()
     gc.freeze()
-
-
-def _send(stream: BinaryIO, data: bytes) -> None:
-    stream.write(LENGTH.pack(len(data)) + data)
-    stream.flush()
 
 
 class Answering:
