@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from labkit import show
 from labkit.debug.gdb_text import commands_in, quoted, shown, with_last
+from labkit.debug.interrupts import Interrupts
 from labkit.debug.mapped import identified, libraries_of
 from labkit.debug.mi import Ended, Message, Mi
 from labkit.debug.transcript import MAX_FRAMES, Frame, Stop, Transcript, Turn
@@ -35,7 +36,7 @@ class Gdb:
         self._live: LiveTail | None = None  # while the program runs
         self._mi: Mi | None = Mi(command, cwd=cwd, env=env or {})
         self._log, self._cwd = log, cwd
-        self._pid, self._mapped, self._interrupted, self._broken_in = 0, list[str](), False, False
+        self._pid, self._mapped, self._interrupts, self._broken_in = 0, list[str](), Interrupts(), False
         self.transcript = Transcript(name, f"({name}) ")
         self._ask("-gdb-set mi-async off", TIMEOUT)  # waits for gdb to have read its init file and the program
 
@@ -118,7 +119,8 @@ class Gdb:
             raise LearnerMessage("This gdb session is over.", "Run the cell that starts it again.")
         said = list[str]()
         try:
-            return self._listen(self._mi, self._mi.send(command), timeout, said)
+            with self._interrupts.noting():
+                return self._listen(self._mi, self._mi.send(command), timeout, said)
         except TimeoutError:
             self._end(politely=False)  # it does not listen
             happened = f"{self.transcript.debugger} gave no prompt for {timeout:.0f} s; it and what it had started were ended."
@@ -155,14 +157,13 @@ class Gdb:
                 stopped, idle = message, mi.send(DRAIN)
 
     def _receive(self, mi: Mi, began: float, timeout: float) -> Message | None:
-        try:
-            message = mi.receive(began + timeout)
-        except KeyboardInterrupt:
-            self._interrupted, self._broken_in, message = True, True, None
-        if message is None and self._interrupted:
-            mi.interrupt()  # again and again until the program stops: gdb loses one that comes while it is busy
-        elif message is not None and message["message"] == "stopped":
-            self._interrupted = False
+        message = mi.receive(began + timeout)
+        if self._interrupts.pressed:
+            self._broken_in = True
+            if message is None:
+                mi.interrupt()  # again and again until the program stops: gdb loses one that comes while it is busy
+            elif message["message"] == "stopped":
+                self._interrupts.pressed = False
         return message
 
     def _show_life(self, seconds: float) -> None:

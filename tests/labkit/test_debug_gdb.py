@@ -145,6 +145,21 @@ def test_a_program_that_never_stops_is_ended_at_the_limit_with_a_message(session
         gdb.type("backtrace")
 
 
+def test_an_interrupt_in_the_middle_of_drawing_loses_no_message(session, monkeypatch):
+    gdb = session("wait", "ready")
+    monkeypatch.setattr(gdb, "_show_life", lambda _: signal.raise_signal(signal.SIGINT))
+    assert "SIGINT" in gdb.type("run", timeout=30)
+    assert gdb.transcript.turns[-1].stop.reason == "signal-received"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, "outside of a command the kernel's own handler is there"
+
+
+def test_an_interrupt_while_nothing_runs_does_not_stop_the_next_command(session, monkeypatch):
+    gdb = session("wait", "ready")
+    gdb._interrupts.pressed = True
+    with pytest.raises(LearnerMessage, match="no prompt"):
+        gdb.type("run", timeout=2)
+
+
 def test_interrupting_the_kernel_interrupts_the_program_and_keeps_the_session(session):
     gdb = session("wait", "ready")
 
