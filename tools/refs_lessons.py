@@ -32,12 +32,17 @@ class Index:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._rows: dict[str, list[Row]] = defaultdict(list)
+        self._objects = {name.partition(".")[0] for row in table.rows for name in row.also if "." in name}
         for row in table.rows:
             for name in {*row.names, *_of_path(row)}:
                 self._rows[name].append(row)
         strong = [name for name, rows in self._rows.items() if _strong(name) or any(name in (row.ref, *row.also) for row in rows)]
         longest_first = "|".join(map(re.escape, sorted(strong, key=len, reverse=True)))
         self._strong = re.compile(rf"(?<![\w/])(?:{longest_first})(?![\w/])")
+
+    def asks_for(self, word: Word) -> bool:
+        """Whether a word has to be in a row. An attribute of a lesson's object has, where rows name others of the same object (`llm.generate`)."""
+        return not word.own or word.text.partition(".")[0] in self._objects
 
     def rows(self, word: str) -> list[Row]:
         """The rows that a word stands for: those of which it is the reference itself, else all."""
@@ -134,7 +139,7 @@ def _unknown(table: Table, index: Index, used: set[str], texts: Mapping[str, str
     """Words that are in no row and not ignored; the entries that ignore one are added to `used`."""
     for path, text in texts.items():
         for word in read(text):
-            if index.rows(word.text):
+            if index.rows(word.text) or not index.asks_for(word):
                 continue
             entry = table.ignores(word.text)
             used.add(entry)

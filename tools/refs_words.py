@@ -21,12 +21,15 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*(?:\.\w+)*")
 COMMAND = re.compile(r"(?<!from )\bvllm (?:bench [a-z]+|[a-z]+)")
 NAME = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?![\w/-])")
 DISTINCTIVE = re.compile(r".*(?:_|\.|[a-z][A-Z]|[A-Z]{2}[a-z]).*|[A-Z]+(?:_[A-Z]+)+")
+TARGET = re.compile(r"_(?:[a-z]+_)?C(?:_\w+)?")  # how vLLM names its extensions
+STOP = re.compile(r"^\s*(?:t?break|rbreak|advance|until|list)\s+([A-Za-z_][\w:]*)$", re.MULTILINE)  # gdb's commands that take a function
 TAKES = {"LLM": "EngineArgs", "SamplingParams": "SamplingParams"}  # a call's keywords are fields of this class
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word and the line of the file that it stands on. Where the lesson's own code defines an `own` word, it is not vLLM's."""
+    """A word and the line of the file that it stands on. An `own` word is not vLLM's where the lesson's own code defines it; of one with dots it
+    may define the object only (`llm.generate`)."""
 
     text: str
     line: int
@@ -34,16 +37,21 @@ class Word:
 
 
 def words(text: str) -> list[Word]:
-    """Return what looks like vLLM's in a lesson's text, without what its own code defines."""
+    """Return what looks like vLLM's in a lesson's text, without what its own code defines. What is left of `own` words are attributes of its objects."""
     cells = list(_cells(text))
     defined = {name for _, code in cells for name in _defined(code)}
-    found = [*_anywhere(text), *(word for begin, code in cells for word in _in_code(code, begin)), *_in_spans(text)]
-    return sorted({word for word in found if not (word.own and _known(word.text, defined))}, key=lambda word: (word.line, word.text))
+    in_code = [word for begin, code in cells for word in (*_in_code(code, begin), *_in_strings(code, begin), *_in_gdb(code, begin))]
+    found = {_settled(word, defined) for word in (*_anywhere(text), *in_code, *_in_spans(text), *_in_fences(text))}
+    return sorted({word for word in found if word}, key=lambda word: (word.line, word.text))
 
 
-def _known(name: str, defined: set[str]) -> bool:
-    """Whether a name is the lesson's own: all of it, or, where it has dots, the object that it begins with."""
-    return name in defined or name.partition(".")[0] in defined
+def _settled(word: Word, defined: set[str]) -> Word | None:
+    """A word as it is to be looked up; None where the lesson's own code defines it."""
+    if not word.own:
+        return word
+    if word.text in defined:
+        return None
+    return word if word.text.partition(".")[0] in defined else Word(word.text, word.line)
 
 
 def _anywhere(text: str) -> Iterator[Word]:
@@ -61,6 +69,16 @@ def _in_spans(text: str) -> Iterator[Word]:
             yield from (Word(flag[0], number) for flag in FLAG.finditer(span))
             yield from (Word(command[0], number) for command in COMMAND.finditer(span))
             yield from (Word(name, number, own=True) for name in names_in(span))
+
+
+def _in_fences(text: str) -> Iterator[Word]:
+    """Flags in blocks for a shell."""
+    shell = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("```"):
+            shell = bool(re.match(r"```(?:bash|sh|console)$", line))
+        elif shell:
+            yield from (Word(flag[0], number) for flag in FLAG.finditer(line))
 
 
 def names_in(span: str) -> list[str]:
@@ -93,6 +111,24 @@ def _in_code(code: str, begin: int) -> Iterator[Word]:
             yield from (Word(f"{taken}.{keyword.arg}", begin + keyword.lineno - 1) for keyword in node.keywords if keyword.arg)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "lab.where":
             yield from (Word(text.value, begin + text.lineno - 1) for text in _texts(node.args) if isinstance(text.value, str))
+
+
+def _in_strings(code: str, begin: int) -> Iterator[Word]:
+    """What stands in quotes, or is asked of an object: flags, targets of vLLM's CMake, attributes."""
+    for node in ast.walk(_parsed(code)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            line = begin + node.lineno - 1
+            yield from (Word(flag[0], line) for flag in FLAG.finditer(node.value) if node.value.startswith("--"))
+            if TARGET.fullmatch(node.value):
+                yield Word(node.value, line)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield Word(f"{node.value.id}.{node.attr}", begin + node.lineno - 1, own=True)
+
+
+def _in_gdb(code: str, begin: int) -> Iterator[Word]:
+    """Functions that a cell for gdb stops in."""
+    if not _parsed(code).body:
+        yield from (Word(found[1], begin + code[: found.start(1)].count("\n"), own=True) for found in STOP.finditer(code))
 
 
 def _texts(arguments: list[ast.expr]) -> Iterator[ast.Constant]:

@@ -25,15 +25,22 @@ _SHOWN = 6  # names in a message
 
 @dataclass(frozen=True)
 class Cost:
-    """What compiling one unit takes: CPU seconds of one core and the largest resident memory in MiB."""
+    """What compiling one unit takes: CPU seconds of one core and the largest resident memory in MiB.
+
+    One that was `unfinished` when its measurement ended is put down with more than it had taken by then.
+    """
 
     cpu_s: float
     rss_mib: float
+    unfinished: bool = False
 
 
 @dataclass(frozen=True)
 class Extra:
-    """Units that targets need from outside vLLM's tree, with their CPU seconds together, and where that number is from."""
+    """Units that targets need and vLLM's tree does not have, with their CPU seconds together, and where that number is from.
+
+    They do not count in a build that has units below the path `unless`: then these are the same ones, generated.
+    """
 
     name: str
     targets: tuple[str, ...]
@@ -41,6 +48,13 @@ class Extra:
     cpu_s: float
     object_mib: float
     basis: str
+    unless: str = ""
+
+    def missing_in(self, units: Iterable[tuple[str, str]]) -> bool:
+        """Whether one of these units, (target, source), needs them, and none is one of them."""
+        known = list(units)
+        needed = any(target in self.targets for target, _ in known)
+        return needed and not (self.unless and any(source.startswith(self.unless) for _, source in known))
 
 
 @dataclass(frozen=True)
@@ -58,7 +72,11 @@ class Costs:
 
     def can_calibrate(self, source: str) -> bool:
         """Whether a unit's cost was measured, and is long enough to compare with."""
-        return source in self.units and self.units[source].cpu_s >= SHORTEST
+        return self.measured(source) and self.units[source].cpu_s >= SHORTEST
+
+    def measured(self, source: str) -> bool:
+        """Whether a unit's cost was measured to its end."""
+        return source in self.units and not self.units[source].unfinished
 
     def calibrate(self, source: str, seconds: float) -> "Costs":
         """Return costs scaled to this machine by one unit that took `seconds` to compile here, with the same flags.
@@ -67,7 +85,7 @@ class Costs:
         """
         there = self.units.get(source)
         if there is None or not self.can_calibrate(source):
-            fit = [name for name, cost in self.units.items() if cost.cpu_s >= SHORTEST]
+            fit = filter(self.can_calibrate, self.units)
             raise LearnerMessage(f"{source} has no measured cost of some seconds to compare with.", f"Take another unit: {some(fit)}.")
         if not (math.isfinite(seconds) and seconds > 0):
             raise LearnerMessage(f"{seconds} is no compile time.", f"Give the seconds that {source} took here.")
@@ -84,7 +102,7 @@ class Costs:
         Raises LearnerMessage when no unit of its kind was measured.
         """
         found = self.units.get(source) or self._typical(kind(source), source)
-        return Cost(found.cpu_s * self.scale, found.rss_mib)
+        return replace(found, cpu_s=found.cpu_s * self.scale)
 
     def _typical(self, wanted: str, source: str) -> Cost:
         alike = [cost for measured, cost in self.units.items() if kind(measured) == wanted]
@@ -122,4 +140,7 @@ def refresh(lane: LaneName, measured: Path) -> None:
         if parts and entry["rc"] == 0:
             table[lane]["units"][parts[1]] = {"cpu_s": round(entry["cpu"], 1), "rss_mib": entry["rss_mib"]}
     text = json.dumps(table, indent=1, sort_keys=True, ensure_ascii=False)
-    TABLE.write_text(re.sub(r'\{\s+("cpu_s": [\d.]+),\s+("rss_mib": \d+)\s+\}', r"{\1, \2}", text) + "\n")  # one unit, one line
+    one_unit = re.compile(r'\{\s+("cpu_s": [\d.]+),\s+("rss_mib": \d+)(?:(,)\s+("unfinished": true))?\s+\}')
+    TABLE.write_text(
+        one_unit.sub(lambda m: "{" + f"{m[1]}, {m[2]}" + (f", {m[4]}" if m[3] else "") + "}", text) + "\n"
+    )  # one unit, one line

@@ -106,12 +106,12 @@ def forecast(units: Sequence[Unit], machine: Machine, costs: Costs, nvcc_threads
     if not units or nvcc_threads < 1:
         raise LearnerMessage("There is nothing to forecast.", "Name targets that have sources, and at least one thread for nvcc.")
     each = [costs.of(unit.source) for unit in units]
-    extras = [extra for extra in costs.extras if any(unit.target in extra.targets for unit in units)]
+    extras = [extra for extra in costs.extras if extra.missing_in((unit.target, unit.source) for unit in units)]
     seconds = [cost.cpu_s for cost in each] + [e.cpu_s / e.units * costs.scale for e in extras for _ in range(e.units)]
     peak = max(cost.rss_mib for cost in each)
     jobs = max(1, min(machine.cores // nvcc_threads, int(machine.memory_mib // peak)))
     disk = 2 * sum(costs.object_mib[kind(unit.source)] for unit in units) + sum(extra.object_mib for extra in extras)
-    guessed = [unit for unit in units if unit.source not in costs.units]
+    guessed = [unit for unit in units if not costs.measured(unit.source)]
     return Forecast(
         units=len(seconds), estimated=len(guessed), cpu_minutes=sum(seconds) / 60, peak_mib=peak, jobs=jobs, max_jobs=jobs * nvcc_threads,
         wall_minutes=schedule(seconds, jobs) / 60, disk_mib=disk,
@@ -130,13 +130,18 @@ def schedule(seconds: Iterable[float], workers: int) -> float:
 
 
 def _measured(units: Sequence[Unit], guessed: Sequence[Unit], costs: Costs, extras: Iterable[Extra]) -> list[str]:
-    said = [f"{len(units) - len(guessed)} of {len(units)} units of vLLM were measured one by one: {costs.where}."]
-    if guessed:
-        kinds = Counter(kind(unit.source) for unit in guessed)
-        each = "; ".join(f"{count} of kind {name} ({costs.of(_one(guessed, name)).cpu_s:.0f} s)" for name, count in kinds.items())
-        named = some({unit.source for unit in guessed})
-        said.append(f"{len(guessed)} were not ({named}) and got the median time and the largest memory of their kind: {each}.")
-    return [*said, costs.calibration, *(f"{e.name}: {e.units} units from outside vLLM. {e.basis}" for e in extras)]
+    said = [f"{len(units) - len(guessed)} of {len(units)} units of vLLM were measured: {costs.where}."]
+    if unfinished := [unit.source for unit in guessed if unit.source in costs.units]:
+        each = costs.of(unfinished[0]).cpu_s
+        said.append(
+            f"{len(unfinished)} were not finished when that was measured ({some(unfinished)}) and are put down with {each:.0f} s each."
+        )
+    if unknown := [unit for unit in guessed if unit.source not in costs.units]:
+        kinds = Counter(kind(unit.source) for unit in unknown)
+        each_kind = "; ".join(f"{count} of kind {name} ({costs.of(_one(unknown, name)).cpu_s:.0f} s)" for name, count in kinds.items())
+        named = some({unit.source for unit in unknown})
+        said.append(f"{len(unknown)} were not ({named}) and got the median time and the largest memory of their kind: {each_kind}.")
+    return [*said, costs.calibration, *(f"{e.name}: {e.units} units that vLLM's tree does not have. {e.basis}" for e in extras)]
 
 
 def _one(units: Iterable[Unit], name: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit import show
-from labkit.checks.batch_sweep import SWEEP, Point, Sweep, floors, linear_shares, points, read_sweep, ridge
+from labkit.checks.batch_sweep import SWEEP, Call, Point, Sweep, floors, linear_shares, points, read_sweep, ridge
 from labkit.checks.batch_sweep import settings as settings_of
 from labkit.evidence import BadEvidence
 from labkit.lab import Lab
@@ -19,6 +19,7 @@ from labkit.views import duration
 NOISY = 0.3  # of the median: repeats that spread wider say little
 BELOW = 0.8  # of a floor: no step can be as short, if both were measured on the same quiet machine
 ABOVE = 1.1  # of linear scaling: what measurement noise alone may add
+SLOWED = 1.2  # of the fastest request's time after its first token: requests that share all steps take the same time
 
 __all__ = ["points_of", "recorded", "settings", "show_flawed", "show_limits", "show_recorded", "show_sweep"]
 
@@ -101,6 +102,7 @@ def show_sweep(lab: Lab) -> list[Point]:
     )
     show.table(f"Your sweep: medians of {len(sweep.timed(found[0].size))} timed runs per size", header, rows)
     _show_noise(found)
+    _show_preempted(sweep)
     return found
 
 
@@ -119,6 +121,24 @@ def _show_noise(found: Sequence[Point]) -> None:
         )
     if apart or above:
         show.text("Close what else is running, if anything is, and run sweep.py again. The exercise takes the numbers as they are.")
+
+
+def _show_preempted(sweep: Sweep) -> None:
+    """Say in which sizes some requests took longer than others that ran beside them: the scheduler preempts for lack of KV-cache blocks."""
+    most = sweep.wanted()["options"]["max_num_seqs"]
+    slowed = {size: max(map(_slowed, sweep.timed(size))) for size in sweep.sizes() if size <= most}
+    for size, count in slowed.items():
+        if count:
+            show.text(
+                f"Of {size} requests at once {count} took more than {SLOWED:g} times as long as the fastest, after their first token. Was the KV "
+                "cache too small for all of them? Then the scheduler preempts some, and computes them again later."
+            )
+
+
+def _slowed(call: Call) -> int:
+    """How many requests of a call took longer than others after their first token."""
+    times = [last - first for *_, first, last in call.stamps]
+    return sum(time > SLOWED * min(times) for time in times)
 
 
 def show_limits(lab: Lab) -> None:
