@@ -140,13 +140,12 @@ def _grade(asked: argparse.Namespace) -> int:
 
 
 def _record(asked: argparse.Namespace) -> int:
-    from tools.gpu_acceptance_grade import summary_of
+    from tools.gpu_acceptance_grade import label_of
     from tools.gpu_acceptance_record import NotTaken, record
 
-    label = {key: value for key, value in summary_of(asked.out).items() if key != "steps"}
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            taken = record(asked.out, asked.to, label, Path(scratch))
+            taken = record(asked.out, asked.to, label_of(asked.out), Path(scratch))
         except NotTaken as problem:
             print(f"{problem} Nothing was changed.")
             return 1

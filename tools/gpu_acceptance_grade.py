@@ -52,6 +52,14 @@ def result_of(out: Path, name: str) -> Any:
     return _json(out / "results" / f"{name}.json")
 
 
+def label_of(out: Path) -> dict[str, Any]:
+    """Return what a recording made of this run is labelled with: machine, versions, seconds, and each step's state and each bench's result."""
+    told = summary_of(out)
+    steps = {str(step["name"]): {"state": step.get("state"), "seconds": step.get("seconds")} for step in told.get("steps", [])}
+    benches = {path.stem: found for path in sorted((out / "results").glob("*.json")) if (found := _json(path))}
+    return {**told, "steps": steps, "benches": benches}
+
+
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())

@@ -37,6 +37,7 @@ def test_the_sweep_is_shown_with_its_knee(lab, capsys):
     assert "8 is the largest size that keeps 70% of it" in shown
     assert "H100's recorded curve" in shown
     assert "something else uses this machine" not in shown
+    assert "preempts" not in shown
 
 
 def test_a_disturbed_sweep_is_called_one(lab, capsys):
@@ -53,6 +54,18 @@ def test_a_disturbed_sweep_is_called_one(lab, capsys):
     assert "faster than linear" in shown
     assert "The repeats of size 2 lie far apart" in shown
     assert "or its own pace varies" in shown, "an H100 with nobody else on it showed such repeats"
+
+
+def test_requests_that_were_preempted_are_told_of(lab, capsys):
+    facts = sweep()
+    for call in facts["calls"]:
+        if call["size"] == 16:
+            call["stamps"] = [[*early, first, last + (last - first) * (n >= 13)] for n, (*early, first, last) in enumerate(call["stamps"])]
+    lab.record("exercises-sweep", facts=facts)
+    batches.show_sweep(lab)
+    shown = capsys.readouterr().out
+    assert "Of 16 requests at once 3 took more than 1.2 times as long" in shown
+    assert shown.count("preempts") == 1, "in no other size; at 32 requests wait as they should"
 
 
 def test_the_limits_show_both_floors_and_who_waited(lab, capsys):

@@ -19,7 +19,7 @@ import pytest
 from labkit.evidence import Evidence
 from tools import gpu_acceptance_record as recording
 from tools.gpu_acceptance import earlier_seconds
-from tools.gpu_acceptance_grade import judged, markdown, submission
+from tools.gpu_acceptance_grade import judged, label_of, markdown, submission
 from tools.gpu_acceptance_notebook import LEARNER, SOLVED, prepared, report
 from tools.gpu_acceptance_pack import pack
 from tools.gpu_acceptance_run import Place, Runner, state_of
@@ -378,6 +378,12 @@ def test_recordings_that_would_be_too_large_are_left_as_they_are(fake_out: Path,
         recording.record(fake_out, there, {}, tmp_path / "scratch")
 
     assert contents(there) == contents(RECORDED)
+
+
+def test_a_recording_is_labelled_with_the_steps_and_the_benches_of_its_run(fake_out: Path) -> None:
+    label = label_of(fake_out)
+    assert label["steps"]["02"] == {"state": "cut", "seconds": 406.0}
+    assert label["benches"]["batch"]["ratio"] == 1.0357
 
 
 @pytest.mark.parametrize("lane", ["cpu", "cuda"])
