@@ -5,6 +5,7 @@ from typing import Any
 
 from labkit import plots, show
 from labkit.callpath import follow, map_of
+from labkit.checks.inference import NO_DICTIONARIES
 from labkit.lane import LaneName
 from labkit.plots import show_figure
 
@@ -49,6 +50,9 @@ def show_steps(spied: Mapping[str, Any]) -> None:
     steps: Sequence[Mapping[str, int]] = spied["steps"]
     if not steps:
         show.text("The spy noted no steps: fill the gap in spy.py, then run both cells again.")
+        return
+    if not all(isinstance(step, dict) for step in steps):
+        show.text(NO_DICTIONARIES)
         return
     requests = list(steps[0])
     rows = [(str(i), *(str(step.get(r, "–")) for r in requests), str(sum(step.values()))) for i, step in enumerate(steps)]

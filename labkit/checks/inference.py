@@ -7,6 +7,8 @@ from labkit.learner import word
 from labkit.rows import Row, VisibleCheck, row, still_about
 
 PHASES = ("import", "engine", "prefill", "decode")
+NO_STEPS = "Fill the gap in spy.py, then run both cells again."
+NO_DICTIONARIES = "`steps` holds something else than dictionaries: append dict(output.num_scheduled_tokens), then run both cells again."
 
 
 def first_tokens(evidence: Evidence) -> list[Row]:
@@ -78,7 +80,7 @@ def watch_the_scheduler(evidence: Evidence) -> list[Row]:
             "steps noted",
             len(steps) if isinstance(steps, list) else 0,
             "one dictionary per step",
-            "Fill the gap in spy.py, then run both cells again.",
+            NO_DICTIONARIES if steps else NO_STEPS,
             ok=noted,
         ),
         _own_words("prompts", str(record.facts.get("prompts", "")), record.token, ("short prompt", "long prompt", "other word")),
@@ -93,7 +95,7 @@ def tokens_per_step(evidence: Evidence) -> list[Row]:
     good = all(isinstance(n, int) and not isinstance(n, bool) for n in numbers.values())
     return [
         still_about(evidence, "inference-steps-answer", "inference-steps"),
-        row("schedule", bool(steps), True, "Solve the exercise before this one: the spy noted nothing."),
+        row("schedule", "noted" if steps else "empty", "noted", "Solve the exercise before this one: the spy noted nothing."),
         row("your answers", numbers, "three whole numbers", "Read them from the table.", ok=good),
     ]
 

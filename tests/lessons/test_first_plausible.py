@@ -92,3 +92,9 @@ def test_each_lane_has_its_own_process_with_the_model(tmp_path, lane, name):
         processes("on", lambda found: [one.update(name="VLLM::Other") for one in found if one["name"] == name]),
     )
     assert handed.grade("inference-where_the_scheduler_lives").state == "failed"
+
+
+@pytest.mark.parametrize(("steps", "advice"), [([23, 2], "append dict(output.num_scheduled_tokens)"), ([], "Fill the gap in spy.py")])
+def test_steps_that_are_no_dictionaries_are_not_called_an_empty_gap(handed, steps, advice):
+    edited(handed, "inference-steps", facts(steps=steps))
+    assert advice in handed.grade("inference-watch_the_scheduler").next_step
