@@ -11,6 +11,7 @@ from grading.checks.profile_consistency import consistent, layers_of, replayed
 from grading.submission import Submission
 from grading.verdict import Verdict, from_rows
 from labkit.checks import profile as visible
+from labkit.checks.profile_command import capture_command as visible_command
 from labkit.checks.profile_traces import Profiled, of_gpu, own, recorded, step_of, with_sizes
 from labkit.checks.reading import answer_of
 from labkit.learner import token_of
@@ -22,7 +23,7 @@ TRUE_EVENTS = ["a", "b", "d", "f"]
 
 def capture_command(submission: Submission, points: float) -> Verdict:
     """Your nsys command records the profiled steps, kernel by kernel, and nothing else."""
-    return from_rows(visible.capture_command(submission.evidence), points)
+    return from_rows(visible_command(submission.evidence), points)
 
 
 def own_ranges(submission: Submission, points: float) -> Verdict:

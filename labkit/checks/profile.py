@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from labkit.checks.nsys_options import listed, parsed
+from labkit.checks.profile_command import capture_command
 from labkit.checks.profile_examples import EXPECTED
 from labkit.checks.profile_traces import LEAST_STEPS, of_gpu, own
 from labkit.checks.reading import answer_of, is_number, mapping
@@ -13,28 +13,7 @@ from labkit.trace.analysis import launched_by as work_of
 from labkit.trace.analysis import ops_in
 
 EVENTS = frozenset("abcdef")
-ASKED = {"trace", "sample", "cpuctxsw", "cuda-graph-trace", "capture-range", "capture-range-end", "force-overwrite", "output"}
-
-
-def capture_command(evidence: Evidence) -> list[Row]:
-    """An nsys command that records the profiled steps, kernel by kernel, and nothing else."""
-    answer = evidence.record("profile-command-answer").facts.get("answer")
-    words = answer if isinstance(answer, list) else []
-    given, odd = parsed(words[2:])
-    traced = listed(given.get("trace", "cuda,opengl,nvtx,osrt"))  # nsys's default
-    quiet = given.get("sample") == "none" and given.get("cpuctxsw") == "none"
-    return [
-        row("program", words[:2], ["nsys", "profile"], 'A list of words, and the first two stay: ["nsys", "profile", …].'),
-        row("one option per word", f"not {odd[0]!r}" if odd else "yes", "yes", 'Each as "--name=value", in quotes of its own; the program follows later.'),
-        row("what is traced", sorted(traced), ["cuda", "nvtx"], "Which values does --trace need, and which only make the file larger?"),
-        _asked("the CPU's stacks and thread switches", quiet, "not recorded", "recorded", "Two options of the table switch them off."),
-        _asked("a CUDA graph", given.get("cuda-graph-trace", "").partition(":")[0] == "node", "node by node", "one bar", "Which option shows the kernels inside?"),
-        _asked("recording begins", given.get("capture-range") == "cudaProfilerApi", "at llm.start_profile()", "elsewhere", "Which option waits for cudaProfilerStart?"),
-        _asked("when the range ends", given.get("capture-range-end") == "stop", "the recording stops", "something else happens", "The default ends your program, too."),
-        _asked("a second run", given.get("force-overwrite") == "true", "replaces the file", "fails at its end", "Which option allows to overwrite?"),
-        row("output", given.get("output", "").removeprefix("./").removesuffix(".nsys-rep"), "profiled", "The next cells look for profiled.nsys-rep."),
-        row("other options", sorted(set(given) - ASKED), [], "Leave out what this capture does not need."),
-    ]  # fmt: skip
+ONE_RANGE = "The gap in marked_step: a range called `name` around each step, and one step per call. Take out the last line, the step without a range."
 
 
 def own_ranges(evidence: Evidence) -> list[Row]:
@@ -52,7 +31,7 @@ def own_ranges(evidence: Evidence) -> list[Row]:
             "Run the second cell of the lesson again (it sets `label`), then the run.",
         ),
         row("tokens generated", tokens, f"at least {LEAST_STEPS}", "Set MAX_TOKENS back to 12.", ok=tokens >= LEAST_STEPS),
-        row("ranges of yours", len(mine.steps), tokens, "The gap in marked_step: a range called `name` around each step."),
+        row("ranges of yours", len(mine.steps), tokens, ONE_RANGE),
         row(
             "events in the emptiest range",
             min(inside, default=0),
@@ -145,8 +124,10 @@ def floor(evidence: Evidence) -> list[Row]:
 
 def event_types(evidence: Evidence) -> list[Row]:
     """What Nsight Systems can trace."""
-    chosen = letters(evidence.record("profile-events-answer").facts.get("answer"))
-    return [row("letters", sorted(chosen), "some of a to f", 'Write a set of letters: {"a", …}.', ok=bool(chosen) and chosen <= EVENTS)]
+    answer = evidence.record("profile-events-answer").facts.get("answer")
+    chosen = letters(answer)
+    good = bool(chosen) and chosen <= EVENTS
+    return [row("letters", sorted(chosen) if good else answer, "some of a to f", 'Write a set of letters: {"a", …}.', ok=good)]
 
 
 def _launched_advice(seen: object, ids: list[int]) -> str:
@@ -156,12 +137,10 @@ def _launched_advice(seen: object, ids: list[int]) -> str:
 
 
 def letters(answer: object) -> set[str]:
-    """Return the letters of an answer, in lower case; an answer that is no list has none."""
+    """Return the letters of an answer, in lower case, whether given as {"b", "d"}, ["B", "D"], "bd" or "b, d"; of anything else none."""
+    if isinstance(answer, str):
+        answer = list(answer.replace(",", "").replace(" ", ""))
     return {str(letter).strip().lower() for letter in answer} if isinstance(answer, list) else set()
-
-
-def _asked(what: str, good: bool, yes: str, no: str, next_step: str) -> Row:
-    return row(what, yes if good else no, yes, next_step)
 
 
 def _has_gpu(evidence: Evidence, mode: str = "eager") -> Row:

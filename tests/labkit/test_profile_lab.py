@@ -286,7 +286,9 @@ def test_without_ranges_nothing_of_the_trace_is_kept_and_it_says_what_to_do(
     kept = own(lab.evidence)[1].trace
     assert (kept.work, kept.calls, kept.ranges, kept.ops) == ((), (), (), ())
     lab.check("profile-own_ranges")
-    assert "The gap in marked_step" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "The gap in marked_step" in said
+    assert "Take out the last line" in said, "with it and a range above it, each call makes two steps"
 
 
 def test_a_run_into_its_time_limit_is_not_kept(lab: Lab, model: Path, capsys: pytest.CaptureFixture[str]) -> None:

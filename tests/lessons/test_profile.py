@@ -19,6 +19,7 @@ from grading.registry import load_checks
 from grading.submission import Submission
 from labkit.checks import profile_traces
 from labkit.checks.nsys_options import parsed
+from labkit.checks.profile_command import capture_command
 from labkit.checks.profile_examples import EXPECTED
 from labkit.checks.profile_traces import of_gpu, own
 from labkit.evidence import BadEvidence, Evidence
@@ -107,21 +108,38 @@ FLAWS = {
     "no ranges": ("--trace=cuda,nvtx", "--trace=cuda", "what is traced", "Which values does --trace need"),
     "nsys's own choice": ("--trace=cuda,nvtx", None, "what is traced", "Which values does --trace need"),
     "CPU sampled": ("--sample=none", None, "stacks and thread switches", "switch them off"),
-    "CPU sampled, by its value": ("--sample=none", "--sample=process-tree", "stacks and thread switches", "switch them off"),
+    "CPU sampled, by its value": (
+        "--sample=none",
+        "--sample=process-tree",
+        "stacks and thread switches",
+        "--sample is there, but its value is 'process-tree'",
+    ),
     "thread switches kept": ("--cpuctxsw=none", None, "stacks and thread switches", "switch them off"),
     "a graph is one bar": ("--cuda-graph-trace=node", None, "CUDA graph: one bar", "kernels inside"),
-    "a graph is one bar, by its value": ("--cuda-graph-trace=node", "--cuda-graph-trace=graph", "CUDA graph: one bar", "kernels inside"),
+    "a graph is one bar, by its value": (
+        "--cuda-graph-trace=node",
+        "--cuda-graph-trace=graph",
+        "CUDA graph: one bar",
+        "--cuda-graph-trace is there",
+    ),
     "everything captured": ("--capture-range=cudaProfilerApi", None, "recording begins: elsewhere", "cudaProfilerStart"),
     "captured from a range": (
         "--capture-range=cudaProfilerApi",
         "--capture-range=nvtx",
         "recording begins: elsewhere",
-        "cudaProfilerStart",
+        "its value is 'nvtx'",
+    ),
+    "a value in other capitals": (
+        "--capture-range=cudaProfilerApi",
+        "--capture-range=cudaProfilerAPI",
+        "recording begins: elsewhere",
+        "its value is 'cudaProfilerAPI'",
     ),
     "the program is ended": ("--capture-range-end=stop", None, "when the range ends", "ends your program"),
-    "shut down": ("--capture-range-end=stop", "--capture-range-end=stop-shutdown", "when the range ends", "ends your program"),
+    "shut down": ("--capture-range-end=stop", "--capture-range-end=stop-shutdown", "when the range ends", "its value is 'stop-shutdown'"),
     "not twice": ("--force-overwrite=true", None, "a second run", "overwrite"),
-    "not twice, by its value": ("--force-overwrite=true", "--force-overwrite=false", "a second run", "overwrite"),
+    "not twice, by its value": ("--force-overwrite=true", "--force-overwrite=false", "a second run", "its value is 'false'"),
+    "not twice, without a value": ("--force-overwrite=true", "-f", "a second run", "--force-overwrite is there, but its value is ''"),
     "another output": ("--output=profiled", "--output=report1", "output: report1", "profiled.nsys-rep"),
     "another program": ("profile", "launch", "program", "the first two stay"),
 }
@@ -190,6 +208,7 @@ def test_an_option_that_this_capture_does_not_need_is_named(handed, more):
 def test_a_command_as_one_text_is_told_to_be_a_list(handed):
     answer(handed, "command-answer", " ".join(RIGHT))
     assert "list of words" in rejected(handed, "capture_command").next_step
+    assert [one.what for one in capture_command(evidence(handed))] == ["program"], "nothing is said of options that were not read"
 
 
 # What is read from the tables
@@ -246,7 +265,8 @@ WRONG = {
     "no Python at all": ("event_types", "events-answer", lambda h: ["a", "b", "d"], "did you pass over"),
     "CUDA and NVTX alone": ("event_types", "events-answer", lambda h: ["a", "b"], "did you pass over"),
     "a letter that is none": ("event_types", "events-answer", lambda h: ["a", "b", "d", "f", "g"], "set of letters"),
-    "a sentence": ("event_types", "events-answer", lambda h: "abdf", "set of letters"),
+    "a sentence": ("event_types", "events-answer", lambda h: "a and b", "set of letters"),
+    "two letters as a text": ("event_types", "events-answer", lambda h: "ab", "did you pass over"),
 }  # fmt: skip
 
 
@@ -255,6 +275,18 @@ def test_a_wrong_answer_fails_and_the_message_names_the_misconception(handed, mi
     name, record, given, words = WRONG[mistake]
     answer(handed, record, given(handed))
     assert words in rejected(handed, name).next_step
+
+
+@pytest.mark.parametrize("text", ["abdf", "a, b, d, f", "ABDF"])
+def test_letters_may_be_given_as_one_text(handed, text):
+    """As in lesson 00 and in the quiz."""
+    answer(handed, "events-answer", text)
+    accepted(handed, "event_types")
+
+
+def test_an_answer_without_letters_is_shown_as_it_was_written(handed):
+    answer(handed, "events-answer", 42)
+    assert rejected(handed, "event_types").seen == "letters: 42"
 
 
 def test_a_mean_is_told_from_the_median_when_one_step_was_slow(handed):
