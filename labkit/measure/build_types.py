@@ -171,17 +171,12 @@ class BuildTypes:
 
     def show_kernel_times(self) -> None:
         """Show what the kernel takes with -G and with -lineinfo: measured here on the CUDA lane, else as recorded on a GPU."""
-        recorded = device_code.recorded()["times"]
         if self.lab.lane.name == "cuda":
-            times, tokens, where = self.speed().large, self.tokens, self.lab.lane.gpu
-        elif recorded:
-            tokens, where = recorded["tokens"], f"recorded on {recorded['gpu']}"
-            times = recorded["samples"][str(tokens)]
+            spreads = {name: spread(samples) for name, samples in self.speed().large.items()}
+            how, note = f"{self.tokens:,} tokens, {self.lab.lane.gpu}", ""
         else:
-            show.text(
-                "Times of this kernel need a GPU; none are recorded for it yet. Registers and stack above say the same in another way."
-            )
-            return
-        spreads = {name: spread(samples) for name, samples in times.items()}
+            spreads, how, note = device_code.recorded_times()
         rows = [(name, variants.DEVICE[name] or "–", *call_row(name, one, spreads["Release"])[1:]) for name, one in spreads.items()]
-        show.table(f"The kernel on the GPU, {tokens:,} tokens, {where}", ("build", "device option", *CALLS[1:]), rows)
+        show.table(f"The kernel on the GPU, {how}", ("build", "device option", *CALLS[1:]), rows)
+        if note:
+            show.text(note)

