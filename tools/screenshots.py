@@ -44,7 +44,7 @@ class Shot:
 
 SHOTS = (
     Shot("lesson-05", "05_nsight_systems", "timeline.plot_step(gpu.trace", 640),
-    Shot("lesson-06", "06_exercises", "batches.show_sweep(lab)", 730),
+    Shot("lesson-06", "06_exercises", "batches.show_recorded(lab)", 730),
 )
 
 

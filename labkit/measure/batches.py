@@ -79,9 +79,9 @@ def show_flawed(seen: Sequence[Mapping[str, Any]], seconds: float) -> None:
 
 
 def show_sweep(lab: Lab) -> list[Point]:
-    """Show the recorded sweep as a plot and a table; on the cpu lane with the H100's curve beside it. Return its points."""
+    """Show the learner's sweep as a plot and a table. Return its points."""
     sweep, found = points_of(lab)
-    plot_sweep(found, sweep.wanted(), recorded() if lab.lane.name == "cpu" else None)
+    plot_sweep(found, sweep.wanted())
     shares = linear_shares(found)
     rows = [
         (
@@ -160,9 +160,10 @@ def show_limits(lab: Lab) -> None:
         show.text("A step below its floor: the machine was busier when the floors were measured than during the sweep.")
 
 
-def show_recorded() -> None:
-    """Show the H100's sweep with the same columns, and where its floors would meet."""
-    data = recorded()
+def show_recorded(lab: Lab) -> None:
+    """Show the learner's sweep with its knee, on the cpu lane with the H100's beside it; then the H100's, and where its floors would meet."""
+    (sweep, found), data = points_of(lab), recorded()
+    plot_sweep(found, sweep.wanted(), data if lab.lane.name == "cpu" else None, answered=True)
     one = data["points"][0][2]
     rows = [
         (str(size), f"{rate:,}", f"{rate / size / one:.0%}", duration(seconds / data["output_tokens"]))

@@ -10,22 +10,28 @@ from labkit.plots import show_figure
 PERCENT = f"{LINEAR_SHARE:.0%}"
 
 
-def plot_sweep(found: Sequence[Point], wanted: Mapping[str, Any], other: Mapping[str, Any] | None) -> None:
-    """Show throughput and latency by batch size on logarithmic axes; `other` is a recorded sweep to draw beside the learner's own."""
-    figure = draw_sweep(found, wanted, other)
-    first, last, best = found[0], found[-1], knee(found)
+def plot_sweep(
+    found: Sequence[Point], wanted: Mapping[str, Any], other: Mapping[str, Any] | None = None, *, answered: bool = False
+) -> None:
+    """Show throughput and latency by batch size on logarithmic axes; `other` is a recorded sweep to draw beside the learner's own.
+
+    The knee is to be found first: only a plot that comes after the exercise (`answered`) marks it.
+    """
+    figure = draw_sweep(found, wanted, other, answered=answered)
+    first, last = found[0], found[-1]
     one = first.rate.median / first.size
+    best = f"; {knee(found)} is the largest size that keeps {PERCENT} of it" if answered else ""
     also = f" The {_card(other)}'s recorded curve lies above it and leaves its own ideal line after a batch of 16." if other else ""
     show_figure(
         figure,
         f"Two plots with logarithmic axes. Left: output tokens per second by batch size, {first.rate.median:,.0f} at {first.size} and "
-        f"{last.rate.median:,.0f} at {last.size}, where ideal linear scaling would give {one * last.size:,.0f}; {best} is the largest size that "
-        f"keeps {PERCENT} of it.{also} Right: the time to the first token rises from {first.first_token[0]:.3g} to {last.first_token[0]:.3g} s, "
+        f"{last.rate.median:,.0f} at {last.size}, where ideal linear scaling would give {one * last.size:,.0f}{best}."
+        f"{also} Right: the time to the first token rises from {first.first_token[0]:.3g} to {last.first_token[0]:.3g} s, "
         f"the time of a step from {first.step:.3g} to {last.step:.3g} s.",
     )
 
 
-def draw_sweep(found: Sequence[Point], wanted: Mapping[str, Any], other: Mapping[str, Any] | None) -> Any:
+def draw_sweep(found: Sequence[Point], wanted: Mapping[str, Any], other: Mapping[str, Any] | None, *, answered: bool) -> Any:
     """Return the figure of `plot_sweep`."""
     figure = plots.figure(9.4, 4.2)
     left, right = figure.subplots(1, 2)
@@ -34,6 +40,9 @@ def draw_sweep(found: Sequence[Point], wanted: Mapping[str, Any], other: Mapping
         if top:
             axes.axvline(top, color="0.45", linestyle=(0, (1, 2)), linewidth=1.2, label=f"max_num_seqs = {top}")
     _throughput(left, found, other)
+    if answered:
+        _ring(left, next(p for p in found if p.size == knee(found)))
+    _legend(left)
     _latency(right, found)
     ticks = sorted({p.size for p in found} | {row[0] for row in (other or {}).get("points", []) if row[0] > found[-1].size})
     for axes, marks in ((left, ticks), (right, [p.size for p in found])):
@@ -54,14 +63,19 @@ def _throughput(axes: Any, found: Sequence[Point], other: Mapping[str, Any] | No
         sizes, rates, yerr=spread, color=plots.BLUE, marker=plots.MARKERS[0], capsize=4, label="yours, and the spread of its repeats"
     )
     axes.plot(sizes, [rates[0] / sizes[0] * size for size in sizes], color=plots.BLUE, linestyle="--", linewidth=1, label="ideal: linear")
-    best = next(p for p in found if p.size == knee(found))
-    axes.plot([best.size], [best.rate.median], marker="o", markersize=14, markerfacecolor="none", markeredgecolor=plots.RED, linestyle="none",
-              markeredgewidth=1.8, label=f"the knee: still {PERCENT} of ideal")  # fmt: skip
     if other:
         theirs, speed = [row[0] for row in other["points"]], [row[2] for row in other["points"]]
         axes.plot(theirs, speed, color=plots.ORANGE, marker=plots.MARKERS[1], label=f"{_card(other)}, recorded")
         axes.plot(theirs, [speed[0] / theirs[0] * size for size in theirs], color=plots.ORANGE, linestyle="--", linewidth=1)
     axes.set(title="Throughput", ylabel="output tokens per second")
+
+
+def _ring(axes: Any, best: Point) -> None:
+    axes.plot([best.size], [best.rate.median], marker="o", markersize=14, markerfacecolor="none", markeredgecolor=plots.RED, linestyle="none",
+              markeredgewidth=1.8, label=f"the knee: still {PERCENT} of ideal")  # fmt: skip
+
+
+def _legend(axes: Any) -> None:
     handles, labels = axes.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: not labels[i].startswith("yours"))  # matplotlib lists error bars last
     axes.legend([handles[i] for i in order], [labels[i] for i in order], loc="upper left")

@@ -30,14 +30,23 @@ def test_the_settings_know_how_large_the_model_is(lab, tmp_path, capsys):
     assert "at most 16 requests" in capsys.readouterr().out
 
 
-def test_the_sweep_is_shown_with_its_knee(lab, capsys):
+def test_the_sweep_is_shown_without_its_knee_which_is_to_be_found(lab, capsys):
     found = batches.show_sweep(lab)
     shown = capsys.readouterr().out
     assert knee(found) == 8
-    assert "8 is the largest size that keeps 70% of it" in shown
-    assert "H100's recorded curve" in shown
+    assert "where ideal linear scaling would give" in shown
+    assert "the largest size that keeps" not in shown
+    assert "H100" not in shown
     assert "something else uses this machine" not in shown
     assert "preempts" not in shown
+
+
+def test_after_the_exercise_the_sweep_is_shown_with_its_knee_and_the_recorded_one(lab, capsys):
+    batches.show_recorded(lab)
+    shown = capsys.readouterr().out
+    assert "8 is the largest size that keeps 70% of it" in shown
+    assert "H100's recorded curve" in shown
+    assert "25,474" in shown
 
 
 def test_a_disturbed_sweep_is_called_one(lab, capsys):
@@ -109,10 +118,11 @@ def test_the_older_scripts_figures_are_shown_beside_what_they_leave_out(capsys):
 
 
 @pytest.mark.parametrize("other", [None, batches.recorded()])
-def test_the_plot_has_an_ideal_line_and_names_the_knee(lab, other):
+@pytest.mark.parametrize("answered", [False, True])
+def test_the_plot_has_an_ideal_line_and_names_the_knee_once_it_was_found(lab, other, answered):
     read, _ = batches.points_of(lab)
-    figure = draw_sweep(points(read), read.wanted(), other)
+    figure = draw_sweep(points(read), read.wanted(), other, answered=answered)
     labels = figure.axes[0].get_legend_handles_labels()[1]
     assert "ideal: linear" in labels
-    assert any("knee" in text for text in labels)
+    assert any("knee" in text for text in labels) == answered
     assert ("H100, recorded" in labels) == (other is not None)
