@@ -21,6 +21,11 @@ def answered(value: Any) -> bool:
     return True
 
 
+def is_nothing(value: Any) -> bool:
+    """Whether a value is None, or a list of nothing else: a function whose body is still to be written returns it."""
+    return value is None or (isinstance(value, list) and bool(value) and all(item is None for item in value))
+
+
 def as_json(record_id: str, facts: Mapping[str, Any]) -> dict[str, JsonValue]:
     """Return facts as JSON values. Raises LearnerMessage for what cannot be kept."""
     try:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from labkit import show
-from labkit.answers import answered, as_json, plain
+from labkit.answers import answered, as_json, is_nothing, plain
 from labkit.evidence import BadEvidence, Evidence
 from labkit.failed import failed
 from labkit.journal import Journal
@@ -128,7 +128,7 @@ class Lab(Looking):
             show.text(f"Not recorded: {record_id}: the command ran into its time limit.")
             return
         if not answered(facts):
-            show.text(f"Nothing to record yet for {record_id}: fill in what is still `...`, then run this cell again.")
+            show.text(self._nothing_new(record_id))
             return
         self._recorder.write(record_id, run=run, files=files, facts=as_json(record_id, facts or {}))
         self._journal.note("record", record_id)
@@ -170,7 +170,7 @@ class Lab(Looking):
 
     def answer(self, record_id: str, answer: Any, about: str = "") -> None:
         """Keep the learner's answer as evidence; a new one replaces it. `about` names the record that it was read from."""
-        if answer is None or (isinstance(answer, list) and answer and all(item is None for item in answer)):
+        if is_nothing(answer) and not self.evidence.has(record_id):  # later it replaces what an earlier version of a function returned
             show.text(f"Not recorded: {record_id}: the answer is None. Is something not filled in yet, or is a `return` missing?")
             return
         known = about and self.evidence.has(about)

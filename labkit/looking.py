@@ -1,7 +1,8 @@
 """What a laboratory shows and asks: checks, the quiz, the doctor, progress, the day's log. Lab adds what runs and records."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,19 @@ class Looking:
         from labkit.quiz.asking import ask
 
         ask(question_id, answer, evidence=self.evidence, token=self.token, write=self._keep)
+
+    def results_of(self, function: Callable[..., Any], examples: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Call the learner's function with each example, a tuple of arguments. An error is shown in one line and is that example's result."""
+        from labkit.trying import results_of
+
+        return results_of(function, examples)
+
+    def _nothing_new(self, record_id: str) -> str:
+        """What is said of an answer that still holds `...`."""
+        if not self.evidence.has(record_id):
+            return f"Nothing to record yet for {record_id}: fill in what is still `...`, then run this cell again."
+        at = datetime.fromtimestamp((self.evidence.folder / f"{record_id}.json").stat().st_mtime)
+        return f"Nothing new recorded for {record_id}: something is still `...`. What you recorded at {at:%H:%M} still counts."
 
     def _keep(self, record_id: str, facts: Mapping[str, JsonValue]) -> None:
         self._recorder.write(record_id, facts=facts)

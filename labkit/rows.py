@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from labkit.evidence import BadEvidence, Evidence, Missing
 
+RAISED, RETURNED = "raised ", "returned "  # how labkit.trying begins the result of a call that left no value
+
 
 @dataclass(frozen=True)
 class Row:
@@ -24,6 +26,16 @@ def row(what: str, seen: object, expected: object, next_step: str, *, ok: bool |
     """Make a row that is ok when seen equals expected, unless `ok` decides."""
     good = (seen == expected) if ok is None else ok
     return Row(what, good, _short(seen), _short(expected), "" if good else next_step)
+
+
+def example_row(what: str, seen: object, expected: object, next_step: str, *, ok: bool | None = None) -> Row:
+    """Make a row about what a learner's function returned; one that stopped or returned nothing gets that as its next step."""
+    failure = "It returned nothing: is a `return` missing?" if seen is None else ""
+    if isinstance(seen, str) and seen.startswith(RAISED):
+        failure = "Your function stopped there. Mend it, then run its cell and the one below it again."
+    if isinstance(seen, str) and seen.startswith(RETURNED):
+        failure = "That cannot be kept as an answer: return a number, text or a list."
+    return row(what, seen, expected, failure or next_step, ok=ok)
 
 
 def still_about(evidence: Evidence, answer_id: str, run_id: str) -> Row:

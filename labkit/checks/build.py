@@ -9,7 +9,7 @@ from labkit.evidence import Evidence
 from labkit.learner import symbol, word
 from labkit.overlay_elf import OverlayFacts, has_device_debug, read_overlay, traces_of_optimisation
 from labkit.records import Record
-from labkit.rows import Row, VisibleCheck, row, still_about
+from labkit.rows import Row, VisibleCheck, example_row, row, still_about
 
 VARIANTS = ("names", "lines", "names", "exports")  # plain, debug, strip-debug, stripped: as the lesson's third hint says
 SHOWS = ("lines", "names", "exports", "nothing")
@@ -28,7 +28,7 @@ def what_gdb_can_show(evidence: Evidence) -> list[Row]:
     given += [None] * (len(VARIANTS) - len(given))
     names = ("plain", "debug", "strip-debug", "stripped")
     return [
-        row(name, seen, expected, "Print the sections of this library: which of the three kinds is there?")
+        example_row(name, seen, expected, "Print the sections of this library: which of the three kinds is there?")
         for name, seen, expected in zip(names, given, VARIANTS, strict=False)
     ]
 

@@ -6,7 +6,7 @@ from typing import Any
 from labkit.checks.reading import answer_of, is_number
 from labkit.evidence import Evidence
 from labkit.learner import pick
-from labkit.rows import Row, VisibleCheck, row, still_about
+from labkit.rows import Row, VisibleCheck, example_row, row, still_about
 
 MIB, GIB, GB = 2**20, 2**30, 10**9
 MODES = ("one", "two")  # the engine in the script's process, and in processes of its own
@@ -42,7 +42,9 @@ def kv_bytes(evidence: Evidence) -> list[Row]:
     seen = list(given) if isinstance(given, list) else []
     seen += [None] * (len(EXAMPLES) - len(seen))
     rows = [
-        row(f"example {number}: {kind}", value, expected, kv_advice(value, expected, config), ok=is_number(value) and value == expected)
+        example_row(
+            f"example {number}: {kind}", value, expected, kv_advice(value, expected, config), ok=is_number(value) and value == expected
+        )
         for number, (kind, value, expected, (config, _)) in enumerate(zip(KINDS, seen, EXPECTED, EXAMPLES, strict=False), 1)
     ]
     answer = answer_of(evidence, "exercises-kv_bytes-answer")

@@ -8,7 +8,7 @@ from labkit.checks.profile_traces import LEAST_STEPS, of_gpu, own
 from labkit.checks.reading import answer_of, is_number, mapping
 from labkit.evidence import Evidence
 from labkit.learner import word
-from labkit.rows import Row, VisibleCheck, row, still_about
+from labkit.rows import Row, VisibleCheck, example_row, row, still_about
 from labkit.trace.analysis import launched_by as work_of
 from labkit.trace.analysis import ops_in
 
@@ -67,7 +67,7 @@ def launched_by(evidence: Evidence) -> list[Row]:
     given += [None] * (len(EXPECTED) - len(given))
     what = ("runs late, and launched before", "two processes", "a graph, another thread, a call that ends too late")
     return [
-        row(f"example {number}: {name}", seen, list(ids), _launched_advice(seen, ids))
+        example_row(f"example {number}: {name}", seen, list(ids), _launched_advice(seen, ids))
         for number, (name, seen, ids) in enumerate(zip(what, given, EXPECTED, strict=False), 1)
     ]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from labkit import show
 from labkit.checks.profile_examples import Example
+from labkit.rows import RAISED, RETURNED
 
 
 def show_examples(examples: Sequence[Example], results: Sequence[Any]) -> None:
@@ -16,5 +17,6 @@ def show_examples(examples: Sequence[Example], results: Sequence[Any]) -> None:
             (kind, ident, f"{start} to {end}", place, f"{event['process']}", f"{event['correlation']}")
             for kind, ident, start, end, place, event in sorted(events, key=lambda event: event[2])
         ]
-        title = f"Example {number}: the range is open from {span['start']} to {span['end']} on thread {span['thread']} of process {span['process']}. You returned {result}"
+        said = result if isinstance(result, str) and result.startswith((RAISED, RETURNED)) else f"returned {result}"
+        title = f"Example {number}: the range is open from {span['start']} to {span['end']} on thread {span['thread']} of process {span['process']}. Your function {said}"
         show.table(title, ("what", "id", "time", "thread", "process", "correlation"), rows)

@@ -1,5 +1,7 @@
 """The laboratory: who learns, what is kept of an answer, and that nothing is lost or left half done."""
 
+import re
+
 import pytest
 
 from labkit.lab import Lab
@@ -148,3 +150,45 @@ def test_a_section_goes_on_from_the_record_after_a_restart(lab):
         lab.facts("lesson-run")
     lab.record("lesson-run", facts={"n": 1})
     assert lab.facts("lesson-run") == {"n": 1}
+
+
+def test_a_function_that_raises_is_one_line_with_its_place_and_is_recorded(lab, capsys):
+    def heads(config):
+        return config["heads"] * 2
+
+    lab.answer("lesson-examples", lab.results_of(heads, [({"heads": 4},), ({},)]))
+    out = capsys.readouterr().out
+    assert "Example 2: heads raised KeyError: 'heads'\n→ In its line" in out
+    assert '`return config["heads"] * 2`. Mend it' in out
+    assert "Traceback" not in out
+    assert lab.evidence.record("lesson-examples").facts["answer"] == [8, "raised KeyError: 'heads'"]
+
+
+@pytest.mark.parametrize(("result", "kept"), [(None, None), (..., "returned Ellipsis"), (float("nan"), "returned nan")])
+def test_what_a_function_returns_now_replaces_what_it_returned_before(lab, result, kept):
+    lab.answer("lesson-examples", lab.results_of(lambda: 8, [()]))
+    lab.answer("lesson-examples", lab.results_of(lambda: result, [()]))
+    assert lab.evidence.record("lesson-examples").facts["answer"] == [kept]
+
+
+def test_a_function_that_is_still_to_be_written_leaves_no_record(lab, capsys):
+    lab.answer("lesson-examples", lab.results_of(lambda: None, [(), ()]))
+    assert not lab.evidence.has("lesson-examples")
+    assert "is a `return` missing?" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [("raised KeyError: 'x'", "stopped there"), (None, "`return` missing"), ("returned nan", "cannot be kept"), (3, "Count")],
+)
+def test_the_row_of_an_example_says_why_there_is_no_value(seen, words):
+    from labkit.rows import example_row
+
+    assert words in example_row("example 1", seen, 4, "Count again.").next_step
+
+
+def test_an_answer_that_is_emptied_again_does_not_hide_that_the_earlier_one_counts(lab, capsys):
+    lab.answer("start-not-ok", 3)
+    lab.answer("start-not-ok", ...)
+    assert re.search(r"Nothing new recorded for start-not-ok.*What you recorded at \d\d:\d\d still counts", capsys.readouterr().out)
+    assert lab.evidence.record("start-not-ok").facts["answer"] == 3

@@ -137,6 +137,10 @@ ABOUT = {
 
 WRONG_ANSWERS = [
     # exercise, record, facts, words of the message
+    ("build-what_gdb_can_show", "build-variants", {"answer": ["names", "raised KeyError: '.debug_info'", "names", "exports"]}, "stopped there"),
+    ("profile-launched_by", "profile-launched-examples", {"answer": ["raised KeyError: 'thread'"] * 3}, "stopped there"),
+    ("exercises-kv_bytes", "exercises-kv_bytes-examples", {"answer": [98_304, "raised KeyError: 'num_key_value_heads'", 106_496, 4_096]}, "stopped there"),
+    ("exercises-kv_bytes", "exercises-kv_bytes-examples", {"answer": [None] * 4}, "`return` missing"),
     ("start-read_the_doctor", "start-not-ok", {"answer": {"missing": [], "wrong": []}}, "column 'state'"),
     ("start-read_the_doctor", "start-not-ok", {"answer": {"missing": ["no such fact"], "wrong": []}}, "column 'fact'"),
     ("start-read_the_doctor", "start-not-ok", {"answer": "GPU"}, "MISSING and WRONG"),
