@@ -1,5 +1,6 @@
 """A visible check is a table of rows: what was looked at, what was seen, what was expected, and one next step."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,17 +21,20 @@ class Row:
 
 
 VisibleCheck = Callable[[Evidence], list[Row]]
+_NOT_TEXT = re.compile(r"\b(numbers?|set|dictionary)\b")  # in what a row expects
 
 
 def row(what: str, seen: object, expected: object, next_step: str, *, ok: bool | None = None) -> Row:
-    """Make a row that is ok when seen equals expected, unless `ok` decides."""
+    """Make a row that is ok when seen equals expected, unless `ok` decides. Text in place of a number, a set or a dictionary is shown as text."""
     good = (seen == expected) if ok is None else ok
+    if not good and _is_quoted(seen, expected):
+        seen, next_step = repr(seen), f"Without quotes: {expected}. {next_step}"
     return Row(what, good, _short(seen), _short(expected), "" if good else next_step)
 
 
 def example_row(what: str, seen: object, expected: object, next_step: str, *, ok: bool | None = None) -> Row:
     """Make a row about what a learner's function returned; one that stopped or returned nothing gets that as its next step."""
-    failure = "It returned nothing: is a `return` missing?" if seen is None else ""
+    failure = f"Is a `return` missing? {next_step}" if seen is None else ""
     if isinstance(seen, str) and seen.startswith(RAISED):
         failure = "Your function stopped there. Mend it, then run its cell and the one below it again."
     if isinstance(seen, str) and seen.startswith(RETURNED):
@@ -64,6 +68,14 @@ def evaluate(check: VisibleCheck, evidence: Evidence) -> list[Row]:
                 f"Expected {advice}" if advice else "Run the exercise's cells again.",
             )
         ]
+
+
+def _is_quoted(seen: object, expected: object) -> bool:
+    """Whether text was given where something else is expected, or text among numbers."""
+    if not isinstance(expected, str) or not _NOT_TEXT.search(expected):
+        return False
+    parts = seen.values() if isinstance(seen, dict) else seen if isinstance(seen, list) else ()
+    return isinstance(seen, str) or ("number" in expected and any(isinstance(part, str) for part in parts))
 
 
 def _short(value: object, limit: int = 160) -> str:

@@ -70,10 +70,16 @@ def forecast(evidence: Evidence) -> list[Row]:
             "MAX_JOBS",
             given.get("max_jobs"),
             "a whole number",
-            "Fill it in.",
+            "How many jobs fit into that machine? Round down.",
             ok=type(given.get("max_jobs")) is int and is_number(given["max_jobs"]),
         ),
-        row("HOURS_ONE_JOB", given.get("hours_one_job"), "a number", "A number without quotes.", ok=is_number(given.get("hours_one_job"))),
+        row(
+            "HOURS_ONE_JOB",
+            given.get("hours_one_job"),
+            "a number",
+            "Hours of the whole build with one job, from the forecast.",
+            ok=is_number(given.get("hours_one_job")),
+        ),
         still_about(evidence, "build-forecast-answer", "build-forecast"),
     ]
 
@@ -99,7 +105,7 @@ def timeline(evidence: Evidence) -> list[Row]:
             ok=record.exit_code == 0 and record.command[:1] == ["ninja"]),
         row("your files in ninja's log", sorted(name for name, _, _ in edges), mine, "Run the cell that builds the sample."),
         row("SLOWEST", given.get("slowest"), "a file of the table", "Copy its name, without the target.", ok=given.get("slowest") in [name for name, _, _ in edges]),
-        row("RATIO", given.get("ratio"), "a number", "Fill it in.", ok=is_number(given.get("ratio"))),
+        row("RATIO", given.get("ratio"), "a number", "Measured divided by forecast.", ok=is_number(given.get("ratio"))),
         still_about(evidence, "build-sample-answer", "build-sample"),
     ]  # fmt: skip
 

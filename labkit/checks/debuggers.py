@@ -46,7 +46,7 @@ def first_stop(evidence: Evidence) -> list[Row]:
         row("backtrace", len(typed(dialogue, "backtrace")), "one", "Run the cell after yours.", ok=bool(typed(dialogue, "backtrace"))),
         row("overlay", overlay_in(record) or "none", "none", "Start gdb outside of any `with overlay.active()`.", ok=not overlay_in(record)),
         *run_rows(record),
-        row("SHOWN", given, "a set of function, arguments, locals", "Write a set of these words.", ok=isinstance(given, list) and {*map(str, given)} <= PARTS),
+        row("SHOWN", given, "a set of function, arguments, locals", 'Write a set of these words: {"…", "…"}.', ok=isinstance(given, list) and {*map(str, given)} <= PARTS),
     ]  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def hits(evidence: Evidence) -> list[Row]:
     return [
         row("counted", COUNTED[record.lane] if breaks_at(record, COUNTED[record.lane]) else "something else", COUNTED[record.lane], "Set a breakpoint on COUNTED."),
         row("info breakpoints", f"{counts[-1]} hits" if counts else "no hits shown", "hits", "Have it ignored, continue, then ask.", ok=bool(counts)),
-        row("LAYERS, STEPS, HITS", numbers, "three numbers", "Fill in all three.", ok=all(type(n) is int for n in numbers)),
+        row("LAYERS, STEPS, HITS", numbers, "three whole numbers", "Layers and tokens are printed above, and gdb says the hits.", ok=all(type(n) is int for n in numbers)),
         still_about(evidence, "debuggers-hits-answer", "debuggers-wheel"),
     ]  # fmt: skip
 

@@ -97,7 +97,7 @@ def knee(evidence: Evidence) -> list[Row]:
     return [
         row("sweep", "in order" if sound else "not in order", "in order", "Solve the exercise before this one first: its check says what is missing."),
         still_about(evidence, ANSWER, SWEEP),
-        row("KNEE", size, f"one of your sizes: {sweep.sizes()}", "One of the sizes of your sweep, a whole number.", ok=type(size) is int and size in sweep.sizes()),
+        row("KNEE", size, f"a whole number, one of your sizes: {sweep.sizes()}", "One of the sizes of your sweep.", ok=type(size) is int and size in sweep.sizes()),
         row("GROWTH", growth, "a positive number", "Divide two times of the column 'step'.", ok=is_number(growth) and float(str(growth)) > 0),
         row("LIMITS", limits, f"for {', '.join(PLACES)}: one of {', '.join(LIMITS)}", 'Write {"one": "…", "full": "…", "over": "…"}.', ok=named),
     ]  # fmt: skip

@@ -65,7 +65,7 @@ def what_is_graded(evidence: Evidence) -> list[Row]:
     """Which statements about grading are true."""
     answer = evidence.record("start-grading-quiz").facts.get("answer")
     letters = bool(chosen_letters(answer)) and chosen_letters(answer) <= STATEMENTS
-    return [row("your answer", answer, "a set of letters from a to f", 'Write it as a set: {"a", "c"}.', ok=letters)]
+    return [row("your answer", answer, "letters from a to f", 'Write it as a set: {"a", "c"}.', ok=letters)]
 
 
 def chosen_letters(answer: object) -> set[str]:

@@ -191,16 +191,16 @@ WRONG_ANSWERS = [
     ("build-forecast", "build-forecast-answer", {"max_jobs": 8}, "which is the limit"),  # the cores alone
     ("build-forecast", "build-forecast-answer", {"max_jobs": 4}, "which is the limit"),  # rounded up
     ("build-forecast", "build-forecast-answer", {"max_jobs": 2}, "which is the limit"),  # that of one's own machine
-    ("build-forecast", "build-forecast-answer", {"max_jobs": 3.2}, "Fill it in"),
-    ("build-forecast", "build-forecast-answer", {"max_jobs": "3"}, "Fill it in"),
+    ("build-forecast", "build-forecast-answer", {"max_jobs": 3.2}, "Round down"),
+    ("build-forecast", "build-forecast-answer", {"max_jobs": "3"}, "Without quotes: a whole number"),
     ("build-forecast", "build-forecast-answer", {"hours_one_job": 73.4}, "CPU time is the time of one core"),  # minutes
     ("build-forecast", "build-forecast-answer", {"hours_one_job": 0.61}, "CPU time is the time of one core"),  # the wall time
-    ("build-forecast", "build-forecast-answer", {"hours_one_job": True}, "A number without quotes"),
+    ("build-forecast", "build-forecast-answer", {"hours_one_job": True}, "from the forecast"),
     ("build-timeline", "build-sample-answer", {"slowest": "spec_decode_utils.cpp"}, "Which bar is the longest"),
     ("build-timeline", "build-sample-answer", {"slowest": "layernorm.cpp (_C)"}, "without the target"),
     ("build-timeline", "build-sample-answer", {"ratio": 102}, "Measured divided by forecast"),  # per cent
     ("build-timeline", "build-sample-answer", {"ratio": 0.71}, "Measured divided by forecast"),  # the difference in seconds
-    ("build-timeline", "build-sample-answer", {"ratio": "1.02"}, "Fill it in"),
+    ("build-timeline", "build-sample-answer", {"ratio": "1.02"}, "Without quotes: a number"),
     ("build-failures", "build-failures-answer", {"A": "no_network", "E": "wrong_torch"}, "Read its log from the top"),
     ("build-failures", "build-failures-answer", {"B": "wrong_torch"}, "Read its log from the top"),  # B does not stop
     ("build-failures", "build-failures-answer", {"D": "disk_full"}, "names the cause, not its consequence"),
