@@ -8,7 +8,7 @@ from grading.submission import Submission
 from grading.verdict import Verdict, from_rows
 from labkit import overlay_elf
 from labkit.checks import build as visible
-from labkit.checks.reading import answer_of, mapping, own_library
+from labkit.checks.reading import answer_of, mapping, own_library, word_of
 from labkit.learner import word
 from labkit.records import Record
 from labkit.rows import Row, row
@@ -80,7 +80,7 @@ def what_the_wheel_has(submission: Submission, points: float) -> Verdict:
                 "Is the pinned wheel installed? `labkit doctor` says.",
             ),
             row("LOADED", given["loaded"], loaded, "The line above the table says which library vLLM loads."),
-            row("SHOWS", given["shows"], shows, "Does it have debug information, or a symbol table only?"),
+            row("SHOWS", word_of(given["shows"], visible.SHOWS), shows, "Does it have debug information, or a symbol table only?"),
             row("OPTIMISED", given["optimised"].strip(), optimised, "The column -O; None where there is a dash."),
         ]
 

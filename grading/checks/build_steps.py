@@ -7,7 +7,7 @@ from grading.checks.combine import both
 from grading.submission import Submission
 from grading.verdict import Verdict
 from labkit.checks import build_steps as visible
-from labkit.checks.reading import answer_of, is_number, own_library
+from labkit.checks.reading import answer_of, is_number, own_library, word_of
 from labkit.learner import word
 from labkit.overlay_elf import read_overlay
 from labkit.rows import Row, row
@@ -44,7 +44,10 @@ def who_does_what(submission: Submission, points: float) -> Verdict:
 
     def hidden() -> list[Row]:
         given = answer_of(evidence, "build-stages")
-        return [row(question, given[question], stage, f"Look again: {why}.") for question, (stage, why) in STAGES.items()]
+        return [
+            row(question, word_of(given[question], visible.STAGES), stage, f"Look again: {why}.")
+            for question, (stage, why) in STAGES.items()
+        ]
 
     return both(visible.who_does_what(evidence), hidden, points)
 
@@ -132,7 +135,10 @@ def failures(submission: Submission, points: float) -> Verdict:
         ]
         return [
             row("logs", f"not as expected: {', '.join(told)}" if told else "as expected", "as expected", "Break the builds again."),
-            *(row(letter, given.get(letter), cause, "Read its log from the top.") for letter, cause in truth.items()),
+            *(
+                row(letter, word_of(given.get(letter), visible.CAUSES), cause, "Read its log from the top.")
+                for letter, cause in truth.items()
+            ),
         ]
 
     return both(visible.failures(evidence), hidden, points)

@@ -5,7 +5,7 @@ from grading.checks.debuggers_rows import SPANS, inside, lost_rows, overlay_rows
 from grading.submission import Submission
 from grading.verdict import Verdict
 from labkit.checks import debuggers as visible
-from labkit.checks.reading import answer_of
+from labkit.checks.reading import answer_of, word_of
 from labkit.checks.transcripts import hits_shown, python_frames, stops, turns, typed, values_printed
 from labkit.learner import symbol
 from labkit.rows import Row, row
@@ -48,7 +48,7 @@ def first_stop(submission: Submission, points: float) -> Verdict:
             *real_rows(record),
             *lost_rows(record),
             row("SHOWN", given, sorted(WHO_SHOWS[record.lane]), "Which of them had a value or a name in the answers to backtrace, info args and info locals?",
-                ok=isinstance(given, list) and set(map(str, given)) == WHO_SHOWS[record.lane]),
+                ok=isinstance(given, list) and {word_of(part, visible.PARTS) for part in given} == WHO_SHOWS[record.lane]),
         ]  # fmt: skip
 
     return both(visible.first_stop(evidence), hidden, points)

@@ -9,6 +9,7 @@ from grading.verdict import Verdict
 from labkit.checks import batch_sweep as sweeps
 from labkit.checks import exercises_batches as visible
 from labkit.checks.batch_sweep import LINEAR_SHARE, SWEEP, Point, Sweep, limit, linear_shares, read_sweep
+from labkit.checks.reading import word_of
 from labkit.pins import VLLM
 from labkit.records import Record
 from labkit.rows import Row, row
@@ -83,10 +84,11 @@ def _answers(sweep: Sweep, answer: Any) -> list[Row]:
     growth, given = by_size[full].step / found[0].step if found[0].step else 0.0, float(str(answer["growth"]))
     true = {"one": limit(sweep, found[0]), "full": limit(sweep, by_size[full]), "over": limit(sweep, found[-1])}
     close = abs(given - growth) <= GROWTH_CLOSE * growth
+    limits = {place: word_of(answer["limits"][place], visible.LIMITS) for place in true}
     return [
         row("KNEE", answer["knee"], sweeps.knee(found), _knee_advice(found, answer["knee"])),
         row("GROWTH", f"{given:.3g}", f"{growth:.3g}", _growth_advice(given, growth, full), ok=close),
-        *(row(f"LIMITS: {place}", answer["limits"][place], true[place], _limit_advice(answer["limits"][place])) for place in true),
+        *(row(f"LIMITS: {place}", limits[place], true[place], _limit_advice(limits[place])) for place in true),
     ]
 
 

@@ -8,7 +8,7 @@ from labkit import overlay_elf
 from labkit.checks import exercises_build_types as visible
 from labkit.checks import exercises_device_code as device
 from labkit.checks.exercises_build_types import BUILD_TYPES, NEW_TOKENS, SOURCE, Speed, median_of
-from labkit.checks.reading import answer_of
+from labkit.checks.reading import answer_of, word_of
 from labkit.evidence import Evidence
 from labkit.learner import word
 from labkit.records import Record
@@ -41,7 +41,7 @@ def build_types(submission: Submission, points: float) -> Verdict:
             *plausible(record, speed),
             row("RATIO", f"{ratio:.3g}", f"{speed.ratio:.3g}", ratio_advice(ratio, speed), ok=_near(ratio, speed.ratio)),
             row("FALL", f"{fall:.3g} %", f"{speed.expected:.3g} %", fall_advice(fall, speed), ok=close),
-            row("NOISE", given["noise"], speed.noise, "Do the middle halves of tokens per second overlap? A difference of medians alone is no result."),
+            row("NOISE", word_of(given["noise"], visible.NOISE), speed.noise, "Do the middle halves of tokens per second overlap? A difference of medians alone is no result."),
         ]  # fmt: skip
 
     return both(visible.build_types(evidence), hidden, points)

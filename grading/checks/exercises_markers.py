@@ -10,7 +10,7 @@ from grading.submission import Submission
 from grading.verdict import Verdict
 from labkit.checks import exercises_markers as visible
 from labkit.checks.exercises_markers import ANSWER, REQUESTS, Marks, events_in, marks, requests_of
-from labkit.checks.reading import answer_of, is_number
+from labkit.checks.reading import answer_of, is_number, word_of
 from labkit.learner import word
 from labkit.rows import Row, row
 from labkit.trace.analysis import NAME, launched_by, ops_in, within
@@ -108,7 +108,7 @@ def _answers(mine: Marks, answer: dict[str, Any]) -> list[Row]:
     return [
         row("PREFILL_PERCENT", f"{given:.4g}", f"{true:.4g}", _percent_advice(mine, given, true), ok=_near(given, true)),
         row("DECODE_EVENTS", answer["decode_events"], events, _events_advice(mine, answer["decode_events"])),
-        row("IN_THE_SCRIPT", answer["in_the_script"], "none", "Who launches the kernels when the engine is a process of its own? A range belongs to a thread of the process that opened it."),
+        row("IN_THE_SCRIPT", word_of(answer["in_the_script"], visible.SEEN), "none", "Who launches the kernels when the engine is a process of its own? A range belongs to a thread of the process that opened it."),
     ]  # fmt: skip
 
 

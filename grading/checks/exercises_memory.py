@@ -13,7 +13,7 @@ from grading.submission import Submission
 from grading.verdict import Verdict
 from labkit.checks import exercises_memory as visible
 from labkit.checks.exercises_memory import GB, GIB, MIB, kv_advice
-from labkit.checks.reading import answer_of
+from labkit.checks.reading import answer_of, word_of
 from labkit.evidence import Evidence
 from labkit.rows import Row, row
 
@@ -61,7 +61,7 @@ def memory(submission: Submission, points: float) -> Verdict:
             row("POOL_GIB", f"{answer['pool_gib']:.4g}", f"{two.after.pool / GIB:.4g}", _pool_advice(answer["pool_gib"], runs), ok=_near(answer["pool_gib"], two.after.pool / GIB)),
             row("HOLDER", answer["holder"].strip(), two.after.process, _holder_advice(answer["holder"].strip(), two)),
             row("OWN_MIB", f"{answer['own_mib']:.4g}", f"{own / MIB:.4g}", _own_advice(answer["own_mib"], runs), ok=_near(answer["own_mib"], own / MIB, SLACK_MIB)),
-            row("GREW", answer["grew"], "neither", "Compare the pool before and after: it was taken whole when the engine started. Generating fills it, and takes no more."),
+            row("GREW", word_of(answer["grew"], visible.GROWN), "neither", "Compare the pool before and after: it was taken whole when the engine started. Generating fills it, and takes no more."),
         ]  # fmt: skip
 
     return both(visible.memory(evidence), hidden, points)

@@ -7,6 +7,7 @@ from grading.submission import Submission
 from grading.verdict import Verdict
 from labkit.callpath import follow, map_of
 from labkit.checks import inference as visible
+from labkit.checks.reading import word_of
 from labkit.pins import VLLM
 from labkit.records import Record
 from labkit.rows import Row, row
@@ -64,7 +65,10 @@ def where_time_goes(submission: Submission, points: float) -> Verdict:
         return [
             *plausible_first(record, facts),
             row(
-                "longest phase", answer["longest"], max(phases, key=lambda name: phases[name]), "Which number in the table is the largest?"
+                "longest phase",
+                word_of(answer["longest"], visible.PHASES),
+                max(phases, key=lambda name: phases[name]),
+                "Which number in the table is the largest?",
             ),
             row("DECODE_MS", f"{given:.3g}", f"{true:.3g}", _advice(given, true, phases["decode"], steps), ok=close),
         ]

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from labkit.checks import build_steps
-from labkit.checks.reading import answer_of, mapping, own_library
+from labkit.checks.reading import answer_of, mapping, own_library, word_of
 from labkit.evidence import Evidence
 from labkit.learner import symbol, word
 from labkit.overlay_elf import OverlayFacts, has_device_debug, read_overlay, traces_of_optimisation
@@ -39,7 +39,7 @@ def what_the_wheel_has(evidence: Evidence) -> list[Row]:
     known = sorted(mapping(wheel.get("libraries")))
     return [
         row("LOADED", given.get("loaded"), "a file of the table", "Copy its name from the table.", ok=given.get("loaded") in known),
-        row("SHOWS", given.get("shows"), "one of " + ", ".join(SHOWS), "Use one of the four words of the exercise before.", ok=given.get("shows") in SHOWS),
+        row("SHOWS", given.get("shows"), "one of " + ", ".join(SHOWS), "Use one of the four words of the exercise before.", ok=bool(word_of(given.get("shows"), SHOWS))),
         row("OPTIMISED", given.get("optimised"), "an -O option, or None", "Copy it from the column -O.", ok=_is_option(given.get("optimised"))),
         still_about(evidence, "build-wheel-answer", "build-wheel"),
     ]  # fmt: skip

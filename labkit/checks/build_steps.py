@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from labkit.checks.reading import answer_of, is_number, mapping, own_library
+from labkit.checks.reading import answer_of, is_number, mapping, own_library, word_of
 from labkit.evidence import Evidence
 from labkit.learner import pick, word
 from labkit.overlay_elf import read_overlay
@@ -31,7 +31,13 @@ def who_does_what(evidence: Evidence) -> list[Row]:
     """Each question has one of the five stages as its answer."""
     given = answer_of(evidence, "build-stages")
     return [
-        row(question, given.get(question), "one of " + ", ".join(STAGES), "Use the words of the diagram.", ok=given.get(question) in STAGES)
+        row(
+            question,
+            given.get(question),
+            "one of " + ", ".join(STAGES),
+            "Use the words of the diagram.",
+            ok=bool(word_of(given.get(question), STAGES)),
+        )
         for question in QUESTIONS
     ]
 
@@ -135,7 +141,7 @@ def failures(evidence: Evidence) -> list[Row]:
                 given.get(letter),
                 "one of the five causes",
                 "Which line names the cause, not its consequence?",
-                ok=given.get(letter) in CAUSES,
+                ok=bool(word_of(given.get(letter), CAUSES)),
             )
             for letter in sorted(logs)
         ),

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from labkit.checks import debuggers_cuda, debuggers_python, debuggers_vscode
-from labkit.checks.reading import answer_of, mapping
+from labkit.checks.reading import answer_of, mapping, word_of
 from labkit.checks.transcripts import Said, hits_shown, locals_shown, stops, turns, typed, values_printed
 from labkit.evidence import Evidence
 from labkit.learner import pick, symbol
@@ -46,7 +46,7 @@ def first_stop(evidence: Evidence) -> list[Row]:
         row("backtrace", len(typed(dialogue, "backtrace")), "one", "Run the cell after yours.", ok=bool(typed(dialogue, "backtrace"))),
         row("overlay", overlay_in(record) or "none", "none", "Start gdb outside of any `with overlay.active()`.", ok=not overlay_in(record)),
         *run_rows(record),
-        row("SHOWN", given, "a set of function, arguments, locals", 'Write a set of these words: {"…", "…"}.', ok=isinstance(given, list) and {*map(str, given)} <= PARTS),
+        row("SHOWN", given, "a set of function, arguments, locals", 'Write a set of these words: {"…", "…"}.', ok=isinstance(given, list) and {word_of(part, PARTS) for part in given} <= PARTS),
     ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Visible checks of lesson 06_exercises, part 4: batch sizes."""
 
 from labkit.checks.batch_sweep import SWEEP, Sweep, read_sweep, settings
-from labkit.checks.reading import answer_of, is_number, mapping
+from labkit.checks.reading import answer_of, is_number, mapping, word_of
 from labkit.evidence import Evidence
 from labkit.records import Record
 from labkit.rows import Row, VisibleCheck, row, still_about
@@ -93,7 +93,7 @@ def knee(evidence: Evidence) -> list[Row]:
     sound = all(r.ok for r in sweep_rows(record, sweep))
     answer = answer_of(evidence, ANSWER)
     size, growth, limits = answer.get("knee"), answer.get("growth"), mapping(answer.get("limits"))
-    named = sorted(limits) == sorted(PLACES) and all(word in LIMITS for word in limits.values())
+    named = sorted(limits) == sorted(PLACES) and all(word_of(limit, LIMITS) for limit in limits.values())
     return [
         row("sweep", "in order" if sound else "not in order", "in order", "Solve the exercise before this one first: its check says what is missing."),
         still_about(evidence, ANSWER, SWEEP),

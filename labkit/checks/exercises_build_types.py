@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from labkit.checks.exercises_device_code import device_code
-from labkit.checks.reading import answer_of, is_number, mapping
+from labkit.checks.reading import answer_of, is_number, mapping, word_of
 from labkit.evidence import BadEvidence, Evidence
 from labkit.learner import pick, symbol
 from labkit.overlay_elf import OverlayFacts, read_overlay
@@ -145,7 +145,7 @@ def build_types(evidence: Evidence) -> list[Row]:
         still_about(evidence, "exercises-build_types-answer", "exercises-speed"),
         row("RATIO", ratio, "a positive number", "Two medians, one over the other.", ok=is_number(ratio) and float(str(ratio)) > 0),
         row("FALL", fall, "a number of percent", "Compute it from calls, difference and time per token.", ok=is_number(fall)),
-        row("NOISE", noise, "inside or outside", "Do the middle halves of the two rows overlap?", ok=noise in NOISE),
+        row("NOISE", noise, "inside or outside", 'Write "inside" or "outside".', ok=bool(word_of(noise, NOISE))),
     ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from labkit.checks.profile_traces import own
-from labkit.checks.reading import answer_of, is_number, mapping
+from labkit.checks.reading import answer_of, is_number, mapping, word_of
 from labkit.evidence import Evidence
 from labkit.learner import word
 from labkit.records import Record
@@ -77,7 +77,7 @@ def markers(evidence: Evidence) -> list[Row]:
         still_about(evidence, ANSWER, RECORD),
         row("PREFILL_PERCENT", percent, "a number from 0 to 100", "In percent, from the table.", ok=is_number(percent) and 0 <= float(str(percent)) <= 100),
         row("DECODE_EVENTS", decode, "a whole number", "From the table.", ok=is_number(decode) and float(str(decode)).is_integer()),
-        row("IN_THE_SCRIPT", answer.get("in_the_script"), f"one of {', '.join(SEEN)}", "One of these words, in quotes.", ok=answer.get("in_the_script") in SEEN),
+        row("IN_THE_SCRIPT", answer.get("in_the_script"), f"one of {', '.join(SEEN)}", "One of these words, in quotes.", ok=bool(word_of(answer.get("in_the_script"), SEEN))),
     ]  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from labkit.checks.reading import answer_of, is_number
+from labkit.checks.reading import answer_of, is_number, word_of
 from labkit.evidence import Evidence
 from labkit.learner import pick
 from labkit.rows import Row, VisibleCheck, example_row, row, still_about
@@ -92,7 +92,7 @@ def memory(evidence: Evidence) -> list[Row]:
             for name, unit in (("weights_gib", "GiB"), ("pool_gib", "GiB"), ("own_mib", "MiB"))
         ),
         row("HOLDER", answer.get("holder"), "a process's name", "As the table spells it, in quotes.", ok=isinstance(answer.get("holder"), str)),
-        row("GREW", answer.get("grew"), f"one of {', '.join(GROWN)}", "One of these words, in quotes.", ok=answer.get("grew") in GROWN),
+        row("GREW", answer.get("grew"), f"one of {', '.join(GROWN)}", "One of these words, in quotes.", ok=bool(word_of(answer.get("grew"), GROWN))),
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from pydantic import JsonValue
 
+from labkit.checks.reading import word_of
 from labkit.evidence import Evidence
 from labkit.learner import word
 from labkit.rows import Row, VisibleCheck, row, still_about
@@ -42,8 +43,8 @@ def where_time_goes(evidence: Evidence) -> list[Row]:
             "LONGEST",
             answer.get("longest"),
             f"one of {', '.join(PHASES)}",
-            "Write the phase's name in quotes.",
-            ok=answer.get("longest") in PHASES,
+            "Write one of these words, in quotes.",
+            ok=bool(word_of(answer.get("longest"), PHASES)),
         ),
         row(
             "DECODE_MS",

@@ -5,7 +5,7 @@ from pydantic import JsonValue
 from labkit.checks.profile_command import capture_command
 from labkit.checks.profile_examples import EXPECTED
 from labkit.checks.profile_traces import LEAST_STEPS, of_gpu, own
-from labkit.checks.reading import answer_of, is_number, mapping
+from labkit.checks.reading import answer_of, is_number, mapping, word_of
 from labkit.evidence import Evidence
 from labkit.learner import word
 from labkit.rows import Row, VisibleCheck, example_row, row, still_about
@@ -169,7 +169,7 @@ def _one_of(name: str, value: object, words: tuple[str, ...]) -> Row:
         value,
         f"one of {', '.join(words)}",
         "One of these words, in quotes.",
-        ok=isinstance(value, str) and value.strip().lower() in words,
+        ok=bool(word_of(value, words)),
     )
 
 

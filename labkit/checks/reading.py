@@ -1,5 +1,6 @@
 """How checks read what a record may hold in any shape: the wrong shape counts as nothing."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from labkit.evidence import BadEvidence, Evidence
@@ -16,6 +17,12 @@ def answer_of(evidence: Evidence, record_id: str) -> dict[str, Any]:
 def mapping(value: object) -> dict[str, Any]:
     """Return a dictionary as it is, anything else as {}."""
     return dict(value) if isinstance(value, dict) else {}
+
+
+def word_of(value: object, words: Iterable[str]) -> str:
+    """Return which of the words an answer is, whatever its capitals and the blanks around it; "" when it is none of them."""
+    said = value.strip().lower() if isinstance(value, str) else ""
+    return next((word for word in words if word.lower() == said), "")
 
 
 def own_library(evidence: Evidence, record: Record) -> tuple[bytes, str]:

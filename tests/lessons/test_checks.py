@@ -187,7 +187,7 @@ WRONG_ANSWERS = [
     ("build-who_does_what", "build-stages", {"jobs": "ninja"}, "compute_num_jobs"),
     ("build-who_does_what", "build-stages", {"rebuild": "CMake"}, ".ninja_log"),
     ("build-who_does_what", "build-stages", {"sources": "setup.py"}, "define_extension_target"),
-    ("build-who_does_what", "build-stages", {"sources": "cmake"}, "words of the diagram"),
+    ("build-who_does_what", "build-stages", {"sources": "cmake --build"}, "words of the diagram"),
     ("build-forecast", "build-forecast-answer", {"max_jobs": 8}, "which is the limit"),  # the cores alone
     ("build-forecast", "build-forecast-answer", {"max_jobs": 4}, "which is the limit"),  # rounded up
     ("build-forecast", "build-forecast-answer", {"max_jobs": 2}, "which is the limit"),  # that of one's own machine
@@ -242,6 +242,33 @@ def test_a_wrong_answer_fails_and_the_message_names_the_misconception(handed, gr
     verdict = handed.grade(grade_id)
     assert (verdict.state, verdict.points) == ("failed", 0)
     assert words in verdict.next_step, verdict
+
+
+WORDS = [  # exercise, record, the answer's entries that are words out of a list (all of the answer where none is named)
+    ("build-what_the_wheel_has", "build-wheel-answer", ["shows"]),
+    ("build-who_does_what", "build-stages", []),
+    ("build-failures", "build-failures-answer", []),
+    ("debuggers-first_stop", "debuggers-shown-answer", []),
+    ("inference-where_time_goes", "inference-time-answer", ["longest"]),
+    ("profile-gap", "profile-gap-answer", ["where", "cause"]),
+    ("exercises-build_types", "exercises-build_types-answer", ["noise"]),
+    ("exercises-markers", "exercises-markers-answer", ["in_the_script"]),
+    ("exercises-memory", "exercises-memory-answer", ["grew"]),
+    ("exercises-knee", "exercises-knee-answer", ["limits"]),
+]
+
+
+@pytest.mark.parametrize(("grade_id", "record", "entries"), WORDS, ids=[word[0] for word in WORDS])
+def test_a_word_may_have_capitals_and_blanks_around_it(handed, grade_id, record, entries):
+    def loud(value):
+        if isinstance(value, dict):
+            return {name: loud(item) for name, item in value.items()}
+        return [loud(item) for item in value] if isinstance(value, list) else f" {value.upper()} "
+
+    answer = handed.facts(record)["answer"]
+    handed.change(record, answer=answer | {name: loud(answer[name]) for name in entries} if entries else loud(answer))
+    verdict = handed.grade(grade_id)
+    assert (verdict.state, verdict.points) == ("passed", POINTS), verdict
 
 
 @pytest.mark.parametrize(
