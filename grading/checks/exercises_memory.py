@@ -124,8 +124,6 @@ def _measured_advice(given: float, true: int, runs: dict[str, Memory]) -> str:
 def _weights_advice(given: float, two: Memory) -> str:
     told = {
         "Those are GB: 10⁹ bytes. A GiB has 2³⁰.": two.weights / GB,
-        "Those are MiB. A GiB has 1024 of them.": two.weights / MIB,
-        "Those are bytes.": two.weights,
         "That is a value of 2 bytes. How many bytes has one here?": two.weights / GIB * 2 / two.bytes_per_value,
         "Those are the parameters that torch still holds: on the cpu lane vLLM has packed the others.": two.after.parameters / GIB,
         "That is the pool.": two.after.pool / GIB,

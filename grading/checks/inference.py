@@ -192,8 +192,6 @@ def _advice(given: float, true: float, decode: float, steps: int) -> str:
     near = _tolerance(steps) * true
     if abs(given - decode * 1000 / (steps + 1)) <= near:
         return "You divided by the number of tokens. How many of them came out of decode steps?"
-    if abs(given * 1000 - true) <= near:
-        return "That is in seconds. How many milliseconds is it?"
     return 'Is it phases["decode"], in milliseconds, divided by the number of decode steps?'
 
 

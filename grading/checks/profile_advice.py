@@ -15,8 +15,6 @@ def step_advice(given: Any, mine: Profiled, times: list[float]) -> str:
     every = [prefill, *times]
     if abs(given - statistics.mean(times)) <= CLOSE * given or abs(given - statistics.mean(every)) <= CLOSE * given:
         return "That is a mean; one slow step moves it. The median does not care."
-    if abs(given - 1000 * statistics.median(times)) <= CLOSE * given:
-        return "That is in microseconds."
     return "The times of your ranges 1, 2, … on the host: the middle one, in milliseconds."
 
 

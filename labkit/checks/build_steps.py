@@ -77,14 +77,14 @@ def forecast(evidence: Evidence) -> list[Row]:
             given.get("max_jobs"),
             "a whole number",
             "How many jobs fit into that machine? Round down.",
-            ok=type(given.get("max_jobs")) is int and is_number(given["max_jobs"]),
+            ok=type(given.get("max_jobs")) is int and is_number(given["max_jobs"]) and given["max_jobs"] >= 1,
         ),
         row(
             "HOURS_ONE_JOB",
             given.get("hours_one_job"),
             "a number",
             "Hours of the whole build with one job, from the forecast.",
-            ok=is_number(given.get("hours_one_job")),
+            ok=is_number(given.get("hours_one_job")) and given["hours_one_job"] > 0,
         ),
         still_about(evidence, "build-forecast-answer", "build-forecast"),
     ]

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from labkit.checks.profile_traces import own
 from labkit.checks.reading import answer_of, is_number, mapping, word_of
+from labkit.checks.units import other_unit
 from labkit.evidence import Evidence
 from labkit.learner import word
 from labkit.records import Record
@@ -69,16 +70,26 @@ def markers(evidence: Evidence) -> list[Row]:
     """Your ranges are nested, closed in time, and say where the time of a request goes."""
     mine, answer = marks(evidence), answer_of(evidence, ANSWER)
     percent, decode = answer.get("prefill_percent"), answer.get("decode_events")
+    other = other_unit(percent, _prefill_percent(mine), "percent")
     return [
         row("exit code", mine.record.exit_code, 0, "Read the last lines of the run; its log is in work/06_exercises/logs."),
         row("label", mine.facts.get("label"), word(mine.record.token, "marker label"), "Run the cell that profiles again."),
         row("ranges named as the requests", list(mine.requests), list(REQUESTS), f"Gap 2: one range around all phases of a request. {RUN}"),
         *_nested(mine),
         still_about(evidence, ANSWER, RECORD),
-        row("PREFILL_PERCENT", percent, "a number from 0 to 100", "In percent, from the table.", ok=is_number(percent) and 0 <= float(str(percent)) <= 100),
+        row("PREFILL_PERCENT", percent, "a number from 0 to 100", other or "In percent, from the table.", ok=is_number(percent) and 0 <= float(str(percent)) <= 100 and not other),
         row("DECODE_EVENTS", decode, "a whole number", "From the table.", ok=is_number(decode) and float(str(decode)).is_integer()),
         row("IN_THE_SCRIPT", answer.get("in_the_script"), f"one of {', '.join(SEEN)}", "One of these words, in quotes.", ok=bool(word_of(answer.get("in_the_script"), SEEN))),
     ]  # fmt: skip
+
+
+def _prefill_percent(mine: Marks) -> float | None:
+    """The share of the prefill in the request `long`, None where a range of them is missing."""
+    try:
+        span, prefill = mine.requests["long"], mine.phase("long", "prefill")
+    except KeyError:
+        return None
+    return 100 * (prefill.end - prefill.start) / (span.end - span.start) if span.end > span.start else None
 
 
 def _nested(mine: Marks) -> list[Row]:

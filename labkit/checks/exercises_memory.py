@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from labkit.checks.reading import answer_of, is_number, word_of
+from labkit.checks.reading import answer_of, is_number, mapping, word_of
+from labkit.checks.units import other_unit
 from labkit.evidence import Evidence
 from labkit.learner import pick
 from labkit.rows import Row, VisibleCheck, example_row, row, still_about
@@ -82,18 +83,27 @@ def memory(evidence: Evidence) -> list[Row]:
     """What is how large, which process holds it, and what generating adds."""
     answer = answer_of(evidence, "exercises-memory-answer")
     runs = [evidence.record(record_of(mode)) for mode in MODES]
+    holder, held = answer.get("holder"), runs[1].facts.get("weights")
+    weights = other_unit(answer.get("weights_gib"), float(str(held)) / GIB if is_number(held) else None, "GiB")
     asked, wanted = [run.facts.get("pool_asked") for run in runs], list(pools_of(runs[0].token).values())
     return [
         row("exit codes", [run.exit_code for run in runs], [0, 0], "Read the last lines of the runs; their logs are in work/06_exercises/logs."),
         row("pools asked for", asked, wanted, "Run the cell that runs memory_trace.py again: the pools follow from your name."),
         still_about(evidence, "exercises-memory-answer", record_of("two")),
         *(
-            row(name.upper(), answer.get(name), f"a number of {unit}", "Read it from the tables.", ok=is_number(answer.get(name)) and answer[name] >= 0)
-            for name, unit in (("weights_gib", "GiB"), ("pool_gib", "GiB"), ("own_mib", "MiB"))
+            row(name.upper(), answer.get(name), f"a number of {unit}", other or "Read it from the tables.", ok=is_number(answer.get(name)) and answer[name] >= 0 and not other)
+            for name, unit, other in (("weights_gib", "GiB", weights), ("pool_gib", "GiB", ""), ("own_mib", "MiB", ""))
         ),
-        row("HOLDER", answer.get("holder"), "a process's name", "As the table spells it, in quotes.", ok=isinstance(answer.get("holder"), str)),
+        row("HOLDER", holder, "a process of the table", "As the table spells it, in quotes.", ok=isinstance(holder, str) and holder.strip() in _names(runs[1].facts)),
         row("GREW", answer.get("grew"), f"one of {', '.join(GROWN)}", "One of these words, in quotes.", ok=bool(word_of(answer.get("grew"), GROWN))),
     ]  # fmt: skip
+
+
+def _names(facts: Mapping[str, Any]) -> list[str]:
+    """The processes that a record names; what is malformed is left out."""
+    found = mapping(mapping(facts.get("stages")).get("generate")).get("processes")
+    holder = mapping(facts.get("after")).get("process")
+    return [str(holder), *(str(one.get("name")) for one in (found if isinstance(found, list) else []) if isinstance(one, dict))]
 
 
 def parts(facts: Mapping[str, Any], lane: str) -> dict[str, int]:

@@ -1,8 +1,11 @@
 """Visible checks of lesson 04_first_inference."""
 
+from collections.abc import Mapping
+
 from pydantic import JsonValue
 
-from labkit.checks.reading import word_of
+from labkit.checks.reading import is_number, mapping, word_of
+from labkit.checks.units import other_unit
 from labkit.evidence import Evidence
 from labkit.learner import word
 from labkit.rows import Row, VisibleCheck, row, still_about
@@ -37,6 +40,7 @@ def where_time_goes(evidence: Evidence) -> list[Row]:
     """The longest phase of your run and the time of one decode step."""
     answer = _answer(evidence, "inference-time-answer")
     number = answer.get("decode_ms")
+    other = other_unit(number, _decode_ms(evidence.record("inference-first").facts), "milliseconds")
     return [
         still_about(evidence, "inference-time-answer", "inference-first"),
         row(
@@ -50,8 +54,8 @@ def where_time_goes(evidence: Evidence) -> list[Row]:
             "DECODE_MS",
             number,
             "a positive number of milliseconds",
-            "Compute it from phases['decode'].",
-            ok=_number(number) and float(str(number)) > 0,
+            other or "Compute it from phases['decode'].",
+            ok=_number(number) and float(str(number)) > 0 and not other,
         ),
     ]
 
@@ -60,13 +64,19 @@ def where_the_scheduler_lives(evidence: Evidence) -> list[Row]:
     """How many processes the engine has in each mode, and which one holds the scheduler."""
     maps = evidence.record("inference-processes").facts
     answer = _answer(evidence, "inference-process-answer")
-    counts = answer.get("processes")
+    counts, scheduler = answer.get("processes"), answer.get("scheduler")
     good = isinstance(counts, dict) and set(counts) == {"on", "off"} and all(type(n) is int for n in counts.values())
     return [
         still_about(evidence, "inference-process-answer", "inference-processes"),
         row("process maps", sorted(maps), ["off", "on"], "Run the cell that runs process_map.py twice."),
         row("PROCESSES", counts, "two numbers, for on and off", 'Write {"on": …, "off": …}.', ok=good),
-        row("SCHEDULER", type(answer.get("scheduler")).__name__, "str", "Write the process's name as the table shows it."),
+        row(
+            "SCHEDULER",
+            scheduler,
+            "a name of the table",
+            "Copy it from the column name, in quotes.",
+            ok=isinstance(scheduler, str) and scheduler.strip() in _processes(maps),
+        ),
     ]
 
 
@@ -99,6 +109,20 @@ def tokens_per_step(evidence: Evidence) -> list[Row]:
         row("schedule", "noted" if steps else "empty", "noted", "Solve the exercise before this one: the spy noted nothing."),
         row("your answers", numbers, "three whole numbers", "Read them from the table.", ok=good),
     ]
+
+
+def _decode_ms(facts: Mapping[str, JsonValue]) -> float | None:
+    """Milliseconds per decode step, None where the record does not say."""
+    first, last, ids = (facts.get(name) for name in ("first_token_ts", "last_token_ts", "token_ids"))
+    if not (is_number(first) and is_number(last) and isinstance(ids, list) and len(ids) > 1):
+        return None
+    return (float(str(last)) - float(str(first))) * 1000 / (len(ids) - 1)
+
+
+def _processes(maps: Mapping[str, JsonValue]) -> set[str]:
+    """The names of the processes in both maps; what is malformed is left out."""
+    found = [mapping(maps.get(mode)).get("processes") for mode in ("on", "off")]
+    return {str(one.get("name")) for each in found if isinstance(each, list) for one in each if isinstance(one, dict)}
 
 
 def _answer(evidence: Evidence, record_id: str) -> dict[str, JsonValue]:

@@ -4,8 +4,9 @@ from pydantic import JsonValue
 
 from labkit.checks.profile_command import capture_command
 from labkit.checks.profile_examples import EXPECTED
-from labkit.checks.profile_traces import LEAST_STEPS, of_gpu, own
-from labkit.checks.reading import answer_of, is_number, mapping, word_of
+from labkit.checks.profile_rows import busy_percent, count, gap_us, name_in, one_of, positive, step_ms
+from labkit.checks.profile_traces import LEAST_STEPS, Profiled, of_gpu, own, step_of
+from labkit.checks.reading import answer_of, mapping
 from labkit.evidence import Evidence
 from labkit.learner import word
 from labkit.rows import Row, VisibleCheck, example_row, row, still_about
@@ -54,9 +55,9 @@ def decode_step(evidence: Evidence) -> list[Row]:
             "First mark each step (step 2).",
             ok=len(mine.steps) >= LEAST_STEPS,
         ),
-        _positive("STEP_MS", answer.get("step_ms"), "milliseconds"),
-        _name("COSTS_MOST", answer.get("costs_most")),
-        _count("MATMULS", answer.get("matmuls")),
+        step_ms(answer.get("step_ms"), mine.steps[1:]),
+        name_in("COSTS_MOST", answer.get("costs_most"), mine.trace, mine.steps[1:]),
+        count("MATMULS", answer.get("matmuls")),
     ]
 
 
@@ -74,31 +75,24 @@ def launched_by(evidence: Evidence) -> list[Row]:
 
 def gpu_step(evidence: Evidence) -> list[Row]:
     """What one decode step asks of the GPU."""
-    answer = answer_of(evidence, "profile-gpu-answer")
-    percent = answer.get("busy_percent")
+    answer, (found, number) = answer_of(evidence, "profile-gpu-answer"), _my_step(evidence, "profile-gpu-answer")
     return [
-        _has_gpu(evidence),
-        _count("KERNELS", answer.get("kernels")),
-        _name("COSTS_MOST", answer.get("costs_most")),
-        _count("PER_LAYER", answer.get("per_layer")),
-        row(
-            "BUSY_PERCENT",
-            percent,
-            "a number from 0 to 100",
-            "In percent, not as a fraction.",
-            ok=is_number(percent) and 0 <= float(str(percent)) <= 100,
-        ),
+        _has_gpu(found),
+        count("KERNELS", answer.get("kernels")),
+        name_in("COSTS_MOST", answer.get("costs_most"), found.trace, [found.steps[number]]),
+        count("PER_LAYER", answer.get("per_layer")),
+        busy_percent(answer.get("busy_percent"), found, number),
     ]
 
 
 def gap(evidence: Evidence) -> list[Row]:
     """The longest time in which the GPU waits, where it is, and why."""
-    answer = answer_of(evidence, "profile-gap-answer")
+    answer, (found, number) = answer_of(evidence, "profile-gap-answer"), _my_step(evidence, "profile-gap-answer")
     return [
-        _has_gpu(evidence),
-        _positive("GAP_US", answer.get("gap_us"), "microseconds"),
-        _one_of("WHERE", answer.get("where"), ("inside", "between")),
-        _one_of("CAUSE", answer.get("cause"), ("cuda", "host")),
+        _has_gpu(found),
+        gap_us(answer.get("gap_us"), found, number),
+        one_of("WHERE", answer.get("where"), ("inside", "between")),
+        one_of("CAUSE", answer.get("cause"), ("cuda", "host")),
     ]
 
 
@@ -107,9 +101,9 @@ def graphs(evidence: Evidence) -> list[Row]:
     answer = answer_of(evidence, "profile-graphs-answer")
     launches = mapping(answer.get("launches"))
     return [
-        _has_gpu(evidence, "graphs"),
-        *(_count(f"LAUNCHES[{mode!r}]", launches.get(mode)) for mode in ("eager", "graphs")),
-        _one_of("GRAPHS_GAP", answer.get("gap"), ("cuda", "host")),
+        _has_gpu(of_gpu(evidence, "graphs")),
+        *(count(f"LAUNCHES[{mode!r}]", launches.get(mode)) for mode in ("eager", "graphs")),
+        one_of("GRAPHS_GAP", answer.get("gap"), ("cuda", "host")),
     ]
 
 
@@ -117,8 +111,8 @@ def floor(evidence: Evidence) -> list[Row]:
     """The least time of a decode step, and what bounds the eager one."""
     answer = answer_of(evidence, "profile-floor-answer")
     return [
-        _positive("FLOOR_US", answer.get("floor_us"), "microseconds"),
-        _one_of("BOUND_BY", answer.get("bound_by"), ("memory", "compute", "host")),
+        positive("FLOOR_US", answer.get("floor_us"), "microseconds"),
+        one_of("BOUND_BY", answer.get("bound_by"), ("memory", "compute", "host")),
     ]
 
 
@@ -143,34 +137,13 @@ def letters(answer: object) -> set[str]:
     return {str(letter).strip().lower() for letter in answer} if isinstance(answer, list) else set()
 
 
-def _has_gpu(evidence: Evidence, mode: str = "eager") -> Row:
-    device = of_gpu(evidence, mode).trace.device
+def _my_step(evidence: Evidence, answer_id: str) -> tuple[Profiled, int]:
+    return of_gpu(evidence), step_of(evidence.record(answer_id).token)
+
+
+def _has_gpu(found: Profiled) -> Row:
+    device = found.trace.device
     return row("the profile is of", device.name if device else "no GPU", "a GPU", "Run the cell that opens it.", ok=device is not None)
-
-
-def _positive(name: str, value: object, unit: str) -> Row:
-    return row(
-        name, value, f"a positive number of {unit}", "Compute it, or read it from the table.", ok=is_number(value) and float(str(value)) > 0
-    )
-
-
-def _count(name: str, value: object) -> Row:
-    whole = is_number(value) and float(str(value)).is_integer()  # 1331 / 11 is 121.0
-    return row(name, value, "a whole number", "Read it from the table.", ok=whole and 0 < float(str(value)) < 10**9)
-
-
-def _name(name: str, value: object) -> Row:
-    return row(name, value, "a name, as the table spells it", "Write it in quotes.", ok=isinstance(value, str) and bool(value.strip()))
-
-
-def _one_of(name: str, value: object, words: tuple[str, ...]) -> Row:
-    return row(
-        name,
-        value,
-        f"one of {', '.join(words)}",
-        "One of these words, in quotes.",
-        ok=bool(word_of(value, words)),
-    )
 
 
 CHECKS: dict[str, VisibleCheck] = {

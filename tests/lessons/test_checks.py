@@ -192,6 +192,13 @@ WRONG_ANSWERS = [
     ("build-forecast", "build-forecast-answer", {"max_jobs": 4}, "which is the limit"),  # rounded up
     ("build-forecast", "build-forecast-answer", {"max_jobs": 2}, "which is the limit"),  # that of one's own machine
     ("build-forecast", "build-forecast-answer", {"max_jobs": 3.2}, "Round down"),
+    ("build-forecast", "build-forecast-answer", {"max_jobs": 0}, "Round down"),
+    ("build-forecast", "build-forecast-answer", {"hours_one_job": -1}, "from the forecast"),
+    ("inference-where_the_scheduler_lives", "inference-process-answer", {"scheduler": "EngineCore"}, "column name"),
+    ("inference-where_the_scheduler_lives", "inference-process-answer", {"scheduler": 2}, "column name"),
+    ("exercises-memory", "exercises-memory-answer", {"holder": "VLLM:Worker"}, "As the table spells it"),
+    ("exercises-memory", "exercises-memory-answer", {"weights_gib": 538060032}, "looks like bytes. How many GiB"),
+    ("profile-gpu_step", "profile-gpu-answer", {"costs_most": "nvjet"}, "Copy it from the table"),
     ("build-forecast", "build-forecast-answer", {"max_jobs": "3"}, "Without quotes: a whole number"),
     ("build-forecast", "build-forecast-answer", {"hours_one_job": 73.4}, "CPU time is the time of one core"),  # minutes
     ("build-forecast", "build-forecast-answer", {"hours_one_job": 0.61}, "CPU time is the time of one core"),  # the wall time
@@ -272,7 +279,8 @@ def test_a_word_may_have_capitals_and_blanks_around_it(handed, grade_id, record,
 
 
 @pytest.mark.parametrize(
-    ("count", "words"), [(10, "divided by the number of tokens"), (9000, "in seconds"), (3, "divided by the number of decode steps")]
+    ("count", "words"),
+    [(10, "divided by the number of tokens"), (9000, "looks like seconds"), (3, "divided by the number of decode steps")],
 )
 def test_a_wrong_time_per_step_is_told_apart(handed, count, words):
     facts = handed.facts("inference-first")

@@ -162,7 +162,7 @@ def test_a_prefill_with_two_steps_is_told(handed):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"prefill_percent": 40 / 91}, "That is a fraction"),
+        ({"prefill_percent": 40 / 91}, "looks like a fraction"),
         ({"prefill_percent": 100 * 20 / 71}, "in the request `short`"),
         ({"prefill_percent": 100 - 100 * 40 / 91}, "share of the rest"),
         ({"prefill_percent": 12}, "third column"),

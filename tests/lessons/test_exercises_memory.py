@@ -153,13 +153,13 @@ def two_of(handed):
 
 WRONG = [
     ("weights_gib", lambda h: two_of(h)["weights"] / 1e9, "Those are GB"),
-    ("weights_gib", lambda h: two_of(h)["weights"] / MIB, "Those are MiB"),
-    ("weights_gib", lambda h: two_of(h)["weights"], "Those are bytes"),
+    ("weights_gib", lambda h: two_of(h)["weights"] / MIB, "looks like MiB"),
+    ("weights_gib", lambda h: two_of(h)["weights"], "looks like bytes"),
     ("weights_gib", lambda h: two_of(h)["after"]["pool"] / GIB, "That is the pool"),
     ("pool_gib", lambda h: two_of(h)["after"]["pool"] / 1e9, "Those are GB"),
     ("pool_gib", lambda h: h.facts["one"]["after"]["pool"] / GIB, "in one process"),
     ("holder", lambda _: "python", "That is the script"),
-    ("holder", lambda _: "the kernel", "last column"),
+    ("holder", lambda _: "the kernel", "As the table spells it"),
     ("own_mib", lambda h: hidden._grown(hidden.runs_of(Submission(h.folder, LEARNER).evidence)["one"]) / MIB, "in one process"),
     (
         "own_mib",
