@@ -56,7 +56,7 @@ def evaluate(check: VisibleCheck, evidence: Evidence) -> list[Row]:
     try:
         return check(evidence)
     except Missing as missing:
-        return [Row("evidence", False, "nothing recorded yet", "the record of this exercise", str(missing))]
+        return [Row("evidence", False, "nothing recorded yet", "the record of this exercise", _what_to_run(str(missing)))]
     except BadEvidence as bad:
         seen, _, advice = str(bad).partition(". Expected ")
         return [
@@ -68,6 +68,12 @@ def evaluate(check: VisibleCheck, evidence: Evidence) -> list[Row]:
                 f"Expected {advice}" if advice else "Run the exercise's cells again.",
             )
         ]
+
+
+def _what_to_run(missing: str) -> str:
+    """The next step for a record that is not there; of an answer the file's name says little."""
+    answer = missing.partition(":")[0].endswith("-answer.json")
+    return "Fill in the cell above that ends in lab.answer(…), and run it." if answer else missing
 
 
 def _is_quoted(seen: object, expected: object) -> bool:
