@@ -12,7 +12,7 @@ KINDS = (("cppdbg", "attach"), ("cuda-gdb", "launch"), ("debugpy", "launch"))
 def vscode(evidence: Evidence) -> list[Row]:
     """A launch.json that today's extensions take, for Python, C++ and CUDA, with a name of your own in it."""
     record = evidence.record("debuggers-vscode-answer")
-    text = launch_text(record)
+    text = record.facts.get("answer")
     try:
         found = configurations(text)
     except BadLaunch as bad:

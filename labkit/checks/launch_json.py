@@ -19,9 +19,7 @@ from typing import Any
 
 from labkit.evidence import BadEvidence, parse_json
 
-MAX_CHARACTERS = 64 * 1024
-MAX_CONFIGURATIONS = 20
-MAX_PROBLEMS = 30
+MAX_CHARACTERS, MAX_CONFIGURATIONS, MAX_PROBLEMS = 64 * 1024, 20, 30
 MULTIPROCESSING = "VLLM_ENABLE_V1_MULTIPROCESSING"
 INTERPRETER = "${command:python.interpreterPath}"
 NAMES = {bool: "true or false", str: "text", list: "a list", dict: "an object", int: "a number", float: "a number", type(None): "null"}
@@ -94,7 +92,7 @@ _COMMENTS = re.compile(r'("(?>(?:[^"\\\n]|\\.)*)"?)|//[^\n]*|/\*[\s\S]*?(?:\*/|\
 _LAST_COMMAS = re.compile(r'("(?>(?:[^"\\\n]|\\.)*)"?)|,(?=[ \t\r\n]*[\]}])')
 
 
-def problems(text: str) -> list[Problem]:
+def problems(text: object) -> list[Problem]:
     """Return what is wrong with a launch.json, file first, then configuration by configuration; at most 30 problems. It never raises."""
     try:
         found = configurations(text)
@@ -104,8 +102,10 @@ def problems(text: str) -> list[Problem]:
     return list(itertools.islice(told, MAX_PROBLEMS))
 
 
-def configurations(text: str) -> list[dict[str, Any]]:
+def configurations(text: object) -> list[dict[str, Any]]:
     """Return the configurations of a launch.json: JSON with // and /* */ comments and commas before a closing bracket. Raises BadLaunch."""
+    if not isinstance(text, str):
+        raise BadLaunch("a Python object, not text", 'Keep the quotes: LAUNCH = r"""{…}""".')
     if len(text) > MAX_CHARACTERS:
         raise BadLaunch(f"{len(text):,} characters", f"A launch.json has at most {MAX_CHARACTERS:,} here.")
     try:

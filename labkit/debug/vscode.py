@@ -74,7 +74,7 @@ def write_configuration(folder: Path, setup: Setup) -> list[Path]:
         raise explain_os_error(error, "writing .vscode") from None
 
 
-def show_problems(text: str) -> None:
+def show_problems(text: object) -> None:
     """Show what is wrong with a launch.json."""
     rows = [(found.configuration or "the file", found.what, found.next_step) for found in problems(text)]
     if rows:

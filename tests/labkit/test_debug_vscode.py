@@ -163,8 +163,10 @@ def test_problems_are_shown_as_a_table_and_their_absence_in_words(capsys):
     vscode.show_problems(SEED)
     vscode.show_problems("{")
     vscode.show_problems(mended())
+    vscode.show_problems({"configurations": []})
     said = capsys.readouterr().out
     assert "4 wrong" in said and "C++: Attach to Python" in said and "the file" in said and "nothing is wrong with it" in said
+    assert "a Python object, not text" in said and "Keep the quotes" in said
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):
@@ -382,6 +384,7 @@ def test_another_learners_text_fails(answered):
 def test_an_answer_that_is_no_launch_json_is_a_row(answered, answer):
     wrong, verdict = answered(answer)
     assert wrong and verdict.points == 0
+    assert ("Keep the quotes" in wrong[0].next_step) == (not isinstance(answer, str))
 
 
 @pytest.mark.parametrize(
