@@ -35,7 +35,7 @@ def who_does_what(evidence: Evidence) -> list[Row]:
             question,
             given.get(question),
             "one of " + ", ".join(STAGES),
-            "Use the words of the diagram.",
+            "Use the words of the table's first column.",
             ok=bool(word_of(given.get(question), STAGES)),
         )
         for question in QUESTIONS

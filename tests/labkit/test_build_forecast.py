@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,8 @@ from labkit.build import forecast as forecast_module
 from labkit.build.costs import Cost, Costs, Extra, kind, refresh, unit_costs
 from labkit.build.forecast import Machine, Unit, forecast, schedule, show_forecast, this_machine, units_of
 from labkit.messages import LearnerMessage
+from tests.lessons.conftest import ROOT
+from tools.lesson import read
 
 TABLE = Costs(
     {"a.cpp": Cost(60, 1000), "b.cpp": Cost(20, 3000), "c.cpp": Cost(20, 500), "k.cu": Cost(30, 400)},
@@ -197,3 +201,24 @@ def test_the_table_has_one_line_per_figure_and_the_basis(capsys):
     said = capsys.readouterr().out
     for text in ("translation units", "101", "1,000 MiB", "MAX_JOBS=4", "Estimated.", "on a named machine"):
         assert text in said
+
+
+def test_the_lesson_shows_what_the_sample_changed(monkeypatch, capsys):
+    """Of a dry run, in a notebook: ipykernel asks all programs for colours."""
+    cell = next(
+        cell.source
+        for cell in read(ROOT / "lessons" / "02_source_build.md").notebook.cells
+        if "--dry-run" in cell.source and cell.cell_type == "code"
+    )
+
+    def run(*_, env, **__):
+        for name, value in {"FORCE_COLOR": "1", "TERM": "xterm-color", **env}.items():
+            monkeypatch.setenv(name, value)
+        show_forecast(forecast([Unit("_C", "a.cpp")], BIG, TABLE.calibrate("b.cpp", 60)))
+        return SimpleNamespace(output=capsys.readouterr().out + "$ cmake -G Ninja\n$ cmake --build build\n")
+
+    exec(compile(cell, "cell", "exec"), {"lab": SimpleNamespace(run=run, folder="."), "re": re})
+    title, *rows = capsys.readouterr().out.splitlines()
+    assert title.startswith("Forecast: about ")
+    assert [row.partition(" ")[0] for row in rows] == ["CPU", "jobs", "wall", "because", "$"]
+    assert "Calibrated: b.cpp took 60.0 s here" in rows[3] and "\x1b" not in "".join(rows)

@@ -187,7 +187,7 @@ WRONG_ANSWERS = [
     ("build-who_does_what", "build-stages", {"jobs": "ninja"}, "compute_num_jobs"),
     ("build-who_does_what", "build-stages", {"rebuild": "CMake"}, ".ninja_log"),
     ("build-who_does_what", "build-stages", {"sources": "setup.py"}, "define_extension_target"),
-    ("build-who_does_what", "build-stages", {"sources": "cmake --build"}, "words of the diagram"),
+    ("build-who_does_what", "build-stages", {"sources": "cmake --build"}, "words of the table"),
     ("build-forecast", "build-forecast-answer", {"max_jobs": 8}, "which is the limit"),  # the cores alone
     ("build-forecast", "build-forecast-answer", {"max_jobs": 4}, "which is the limit"),  # rounded up
     ("build-forecast", "build-forecast-answer", {"max_jobs": 2}, "which is the limit"),  # that of one's own machine
