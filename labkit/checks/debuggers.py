@@ -32,7 +32,7 @@ def init(evidence: Evidence) -> list[Row]:
         row("stopped in", stopped_in(dialogue, mine), mine, "Run the four cells, from the one that compiles.", ok=stopped_in(dialogue, mine) == mine),
         row("your skip", "typed" if typed(dialogue, "skip") else "not typed", "typed", "Run the cell with the session."),
         row("steps", len(reached), "3", "Run the cell with the session.", ok=len(reached) >= 3),
-        row("where they led", ", ".join(outside)[-90:] or "toy.cpp", "toy.cpp", "Does each star of your glob stand for one part without a slash?", ok=not outside),
+        row("where they led", ", ".join(outside)[-90:] or ("toy.cpp" if reached else "nowhere"), "toy.cpp", "Does each star of your glob stand for one part without a slash?"),
     ]  # fmt: skip
 
 

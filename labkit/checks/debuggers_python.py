@@ -40,7 +40,12 @@ def attach(evidence: Evidence) -> list[Row]:
     return [
         row("processes looked into", names, f"{SCRIPT}, {CORE}, …", AGAIN, ok=SCRIPT in names and CORE in names),
         own_words("its prompts", " ".join(words), record),
-        row("its step", str(own_step(record.token)) in words, True, "Run the lesson from the cell that picks STEP."),
+        row(
+            "STEP",
+            mine if (mine := str(own_step(record.token))) in words else "another",
+            mine,
+            "Run the lesson from the cell that picks STEP.",
+        ),
         row("CULPRIT", given.get("culprit"), "the name of a process", "Copy it from the table.", ok=given.get("culprit") in names),
         *(
             row(
@@ -67,7 +72,7 @@ def pdb(evidence: Evidence) -> list[Row]:
         own_words("prompts", str(run.get("prompts", "")), record),
         row("step", run.get("step"), own_step(record.token), "Run the lesson from the cell that picks STEP."),
         *(
-            row(f"a command that asks for {name}", any(name in line for line in before), True, "Type it into the %%pdb cell, above `continue`. " + AGAIN)
+            row(f"asked for {name}", "typed" if any(name in line for line in before) else "not typed", "typed", "Type it into the %%pdb cell, above `continue`. " + AGAIN)
             for name in ASKED
         ),
         row("RUNNING, WAITING", counts, "two whole numbers", "Copy what pdb answered.", ok=all(type(n) is int and 0 <= n < 1000 for n in counts.values())),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.checks import transcripts
+from labkit.checks import transcripts, visible_check
 from labkit.evidence import Evidence
 from labkit.records import Machine, Record
 
@@ -100,6 +100,12 @@ def test_a_session_that_is_not_the_lessons_fails_and_says_what_to_do(handed, mis
     verdict = handed.grade(f"debuggers-{name}")
     assert (verdict.state, verdict.points) == ("failed", 0)
     assert words in verdict.next_step, verdict
+
+
+def test_a_session_without_a_step_led_nowhere(handed):
+    handed.change("debuggers-init", turns=[turn for turn in handed.facts("debuggers-init")["turns"] if turn["typed"] != "step"])
+    rows = {row.what: row for row in visible_check("debuggers-init")(Evidence(handed.folder / "evidence"))}
+    assert (rows["where they led"].seen, rows["where they led"].ok) == ("nowhere", False)
 
 
 @pytest.mark.parametrize(("name", "record", "answer", "words"), ANSWERS, ids=[f"{a[0]}-{i}" for i, a in enumerate(ANSWERS)])
