@@ -50,7 +50,7 @@ def kernel(submission: Submission, points: float) -> Verdict:
             row("TOKENS", given["tokens"], len(slots), "One block of threads per token: which number of the kernel table says how many?"),
             row("SLOT", given["slot"], slot, "print slot_idx, in your focus."),
             row("PLACE", given["place"], list(divmod(slot, ROWS)), "The kernel's lines 343 and 344 compute both."),
-            row("KEY", given["key"], keys[block], "float16: struct.unpack, or numpy's view.", ok=all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(given["key"], keys[block], strict=True))),
+            row("BITS, as numbers", given["key"], keys[block], "Copy the four that print/x key_src[0]@4 showed, in your focus.", ok=all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(given["key"], keys[block], strict=True))),
             row("HEAD", given.get("head"), head if head < HEADS else None, "32 threads are a warp, and each warp takes one head: are there enough heads for yours?"),
         ]  # fmt: skip
 

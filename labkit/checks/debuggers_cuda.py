@@ -47,7 +47,7 @@ def kernel(evidence: Evidence) -> list[Row]:
         row("blockIdx, threadIdx", [shown.get("blockIdx"), shown.get("threadIdx")], [(block, 0, 0), (thread, 0, 0)], "Print both, in your focus."),
         row("TOKENS, SLOT", [given.get("tokens"), given.get("slot")], "two whole numbers", "Copy them from what cuda-gdb printed.", ok=_whole(given.get("tokens")) and _whole(given.get("slot"))),
         row("PLACE", place, "[block of the cache, row in it]", "Two whole numbers.", ok=isinstance(place, list) and len(place) == 2 and all(map(_whole, place))),
-        row("KEY", key, "four numbers", "Make numbers of the four bit patterns.", ok=isinstance(key, list) and len(key) == 4 and all(map(is_number, key))),
+        row("BITS", "four numbers" if _four(key) else key, "four numbers", "Four, as cuda-gdb printed them, without quotes: 0x3c00.", ok=_four(key)),
         row("HEAD", given.get("head"), "a number, or None", "Which head does your thread's warp copy?", ok=given.get("head") is None or _whole(given.get("head"))),
         still_about(evidence, "debuggers-kernel-answer", "debuggers-kernel"),
     ]  # fmt: skip
@@ -63,7 +63,7 @@ def illegal_access(evidence: Evidence) -> list[Row]:
     return [
         row("compute-sanitizer", f"{errors(report(silent))} errors", "invalid accesses in the kernel", "Run it on small.py with --padding, under the planted overlay.", ok=any(a.function == KERNEL for a in found)),
         row("the core dump's first frame", top.function or "none", KERNEL, "Open the core dump, and type bt."),
-        row("Python's tracebacks", ended, "two functions of vLLM's", "Run both inferences under the planted overlay.", ok=all(ended)),
+        row("Python's tracebacks", f"{sum(map(bool, ended))} that reach vLLM", "two", "Run both inferences under the planted overlay.", ok=all(ended)),
         *(row(name.upper(), value, "a whole number", "Copy it from the report or from the core dump.", ok=_whole(value)) for name, value in numbers.items()),
         row("BLAMED", names, "the names of two functions", "Copy them from the tracebacks.", ok=isinstance(names, list) and len(names) == 2 and all(isinstance(name, str) for name in names)),
         still_about(evidence, "debuggers-illegal-answer", "debuggers-illegal"),
@@ -78,7 +78,7 @@ def hang(evidence: Evidence) -> list[Row]:
     return [
         row("Ctrl-C", "ended it" if ended else "did nothing", "did nothing", "Does the kernel hang? Build the planted overlays again.", ok=ended is False),
         row("the core dump's first frame", top.function or "none", KERNEL, "Ask for the dump, open it, and type bt."),
-        row("Python waits in", waits_in(record) or "not seen", "a function of vLLM's", "Run the cell that shows the Python stack.", ok=bool(waits_in(record))),
+        row("Python's stack", "seen" if waits_in(record) else "not seen", "a function of vLLM's in it", "Run the cell that shows the Python stack.", ok=bool(waits_in(record))),
         *(row(name.upper(), value, "a whole number", "Copy it from the core dump.", ok=_whole(value)) for name, value in numbers.items()),
         row("WAITS_IN", given.get("waits_in"), "the name of a function", "Copy it from the Python stack.", ok=isinstance(given.get("waits_in"), str)),
         still_about(evidence, "debuggers-hang-answer", "debuggers-hang"),
@@ -165,6 +165,10 @@ def waiting(stack: str) -> str:
     main = plain.rpartition("Current thread")[2]  # faulthandler begins with the others
     found = [*spied_frames(main), *python_frames(main)]
     return next((function.rpartition(".")[2] for file, _, function in found if VLLM_FILE.search(file)), "")
+
+
+def _four(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))
 
 
 def _whole(value: Any) -> bool:

@@ -169,6 +169,8 @@ class Cuda:
         """Start a program that will hang under the planted overlay, ready to be dumped from outside."""
         if not self.live:
             return Recorded(self.recording("hang").facts)
+        if "hang" not in self._built:  # after a restart; what is built is not built again
+            self.build()
         return Hanging([str(part) for part in command], folder=self.lab.scratch(), env={**self._built["hang"].environment(), **DUMP})
 
     def facts(self, kind: str, **more: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from labkit.debug import gdb_text
 from labkit.debug.transcript import Transcript, Turn
 
 FOCUS = "cuda block "
+ONLY_FOCUS = "Recorded is only the focus on your block and thread: cuda block (B,0,0) thread (T,0,0), with your numbers for B and T"
 MACHINE = "an NVIDIA H100"
 
 
@@ -26,7 +27,7 @@ class Replay:
         """Type one command and return what cuda-gdb said to it when this was recorded."""
         places = self._places(spelt(line))
         if not places:
-            return f"[In the recording nobody typed this here. It goes on with: {'; '.join(self._next()) or 'nothing, this is its end'}]"
+            return self._instead(spelt(line))
         for place in places:
             typed, said = self._recorded[place]
             self.transcript.turns.append(Turn(typed, said))
@@ -60,8 +61,12 @@ class Replay:
         times = int(found[1]) if (found := re.fullmatch(r"next (\d{1,2})", wanted)) else 0
         return following[:times] if times and all(self._recorded[n][0] == "next" for n in following[:times]) else []
 
-    def _next(self) -> list[str]:
-        return [typed for typed, _ in self._recorded[self._state + 1 : self._state + 5]]
+    def _instead(self, wanted: str) -> str:
+        """What stands in for an answer that the recording has not."""
+        if wanted.partition(" ")[0] == "cuda":
+            return f"[{ONLY_FOCUS}]"
+        following = [typed for typed, _ in self._recorded[self._state + 1 : self._state + 5]]
+        return f"[In the recording nobody typed this here. It goes on with: {'; '.join(following) or 'nothing, this is its end'}]"
 
 
 def spelt(command: str) -> str:

@@ -20,8 +20,10 @@ from labkit.checks import cuda_plants, cuda_recorded, cuda_text
 from labkit.checks import debuggers_cuda as visible
 from labkit.checks.cuda_plants import AFTER, KERNEL, KINDS, VARIANTS, Plant, plant_of
 from labkit.debug import cuda_hang
+from labkit.debug.cuda import Cuda
 from labkit.debug.cuda_batch import turns_of
 from labkit.debug.cuda_replay import Replay
+from labkit.debug.float16 import float16
 from labkit.debug.gdb_text import clipped
 from labkit.debug.planted import planted
 from labkit.evidence import BadEvidence, Evidence
@@ -269,6 +271,14 @@ def test_a_replay_goes_forward_and_finds_a_focus_anywhere(recorded):
     assert [turn.typed for turn in replay.transcript.turns][-1] == "print slot_idx"
 
 
+@pytest.mark.parametrize(
+    "line", ["cuda block (1,0,0)", "cuda kernel 1 block (1,0,0) thread (5,0,0)", "cuda block (99,0,0) thread (5,0,0)", "cuda"]
+)
+def test_a_focus_that_was_not_recorded_is_answered_with_the_form_of_one(line):
+    said = Replay("kernel").type(line)
+    assert "cuda block (B,0,0) thread (T,0,0)" in said and "goes on with" not in said
+
+
 @pytest.mark.parametrize("session", ["entry", "own step", *cuda_recorded.SCENES])
 def test_the_recording_answers_all_that_the_lesson_types(session):
     replay = Replay("kernel")
@@ -287,6 +297,27 @@ def test_a_long_line_keeps_both_ends():
     assert len(shown) <= 240
 
 
+# The learner's own cell about the key
+
+
+@pytest.mark.parametrize("bits", [[0x3C00, 0xC000, 0, 0x3800], ["0x3c00", "0xc000", "0x0", "0x3800"], (15360, "0xc000", 0, 0x3800)])
+def test_bits_become_the_numbers_that_they_stand_for(bits):
+    assert float16(bits) == [1.0, -2.0, 0.0, 0.5]
+
+
+@pytest.mark.parametrize("bits", [..., [..., ..., ..., ...], [0x3C00, ..., 0, 0]])
+def test_bits_that_are_not_filled_in_are_no_answer_yet(bits):
+    assert float16(bits) is ...
+
+
+@pytest.mark.parametrize(
+    "bits", [[1.42, 0.5, 0, 0], 0x3DAF, "0x3daf", [], [1, 2, 3], [1, 2, 3, 4, 5], [0x10000, 0, 0, 0], [-1, 0, 0, 0], ["3daf"] * 4, [None] * 4, {1, 2, 3, 4}, [10**30] * 4]
+)  # fmt: skip
+def test_what_is_no_four_patterns_gets_a_message(bits):
+    with pytest.raises(LearnerMessage, match=r"(?s)BITS are not four numbers.*without quotes: \[0x3c00"):
+        float16(bits)
+
+
 # The checks, on both lanes
 
 
@@ -298,6 +329,16 @@ def test_the_right_evidence_passes(recorded, tmp_path, learner, lane, name):
     verdict = handed.judge(name)
     assert verdict.state == "passed", (verdict.seen, verdict.expected)
     assert all(row.ok for row in getattr(visible, name)(handed.evidence))
+
+
+def test_no_row_shows_what_is_asked_for(recorded, tmp_path):
+    """Before anything is filled in."""
+    handed = hand_in(tmp_path, "ada", "cpu")
+    answers = {name: handed.facts(f"debuggers-{name}-answer")["answer"] for name in ("illegal", "hang")}
+    for name, empty in {"illegal": {"blamed": None}, "hang": {"waits_in": None}}.items():
+        handed.change(f"debuggers-{name}-answer", answer=answers[name] | empty)
+    shown = " ".join(f"{row.seen} {row.expected}" for check in (visible.illegal_access, visible.hang) for row in check(handed.evidence))
+    assert not [name for name in (*answers["illegal"]["blamed"], answers["hang"]["waits_in"]) if name in shown]
 
 
 WRONG = [
@@ -570,3 +611,13 @@ def test_a_hanging_process_is_seen_dumped_and_ended(tmp_path, impatient):
 def test_a_program_that_does_not_hang_is_named_as_such(tmp_path, impatient, program, words):
     with pytest.raises(LearnerMessage, match=words):
         cuda_hang.Hanging([sys.executable, "-c", program], folder=tmp_path, env={})
+
+
+def test_a_program_hangs_after_a_restart_too(tmp_path, monkeypatch):
+    """The overlays of step 7 are built for whoever begins with step 8."""
+    overlay = SimpleNamespace(library=tmp_path / "liboverlay.so", environment=lambda: {"VLLM_OVERLAY": "planted"})
+    overlay.library.write_bytes(b"built")
+    cuda = Cuda(SimpleNamespace(lane=Lane("cuda", (), "float16", "NVIDIA H100"), scratch=lambda *_: tmp_path), tmp_path)
+    monkeypatch.setattr(cuda, "_build", lambda kind: overlay)
+    monkeypatch.setattr("labkit.debug.cuda.Hanging", lambda command, *, folder, env: env)
+    assert cuda.hanging(["python", "infer.py"])["VLLM_OVERLAY"] == "planted"
