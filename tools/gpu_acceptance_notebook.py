@@ -41,7 +41,7 @@ def prepared(step: Step) -> nbformat.NotebookNode:
 def _belongs(cell: nbformat.NotebookNode, here: str, step: Step) -> bool:
     if not step.sections or not here or here.startswith(step.sections):
         return True
-    return cell.cell_type == "code" and (cell.source.startswith("%%writefile") or any(piece in cell.source for piece in step.also))
+    return bool(cell.cell_type == "code" and cell.source.startswith("%%writefile"))
 
 
 def execute(step: Step, work: Path, lane: str) -> None:

@@ -27,7 +27,7 @@ class Step:
     """One step: a lesson's notebook, some of its sections (by the beginnings of their headings), or a command for this Python.
 
     `seconds` is the most that it gets. A step that is `alone` runs when nothing else does, and nothing else begins beside it; `needs` are steps
-    that must be over before. `also` names cells from other sections, by a piece of their code.
+    that must be over before.
     """
 
     name: str
@@ -37,7 +37,6 @@ class Step:
     needs: tuple[str, ...] = ()
     lesson: str = ""
     sections: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -59,7 +58,7 @@ STEPS = (
     Step("04", 220, 360, needs=("model",), lesson="04_first_inference"),
     Step("03a", 280, 540, needs=("source", "model"), lesson="03_debuggers", sections=("Step 1", "Step 2", "Step 3", "Step 6")),
     Step("03b", 200, 420, needs=("source", "model"), lesson="03_debuggers", sections=("Step 4", "Step 5", "Step 9", "What you can do")),
-    Step("03c", 260, 480, needs=("source", "model"), lesson="03_debuggers", sections=("Step 7", "Step 8"), also=("cuda = Cuda(",)),
+    Step("03c", 260, 480, needs=("source", "model"), lesson="03_debuggers", sections=("Step 7", "Step 8")),
     Step("06-markers", 90, 240, needs=("source", "model"), lesson="06_exercises", sections=("Part 2",)),
     Step("06-rest", 10, 60, needs=("source", "model"), lesson="06_exercises",
          sections=("Knowledge check", "Look back", "Tomorrow", "Where to go on", "The day in", "What you can do")),

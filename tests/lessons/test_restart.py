@@ -1,31 +1,14 @@
 """After a restart a learner runs a lesson's first two code cells and then one step, from its large heading on: no name is missing."""
 
-import ast
 import builtins
-import re
 
 import pytest
-from IPython.core.inputtransformer2 import TransformerManager
 
+from tests.cell_names import names_in
 from tests.lessons.conftest import ROOT
 from tools.lesson import headings, read
 
 KERNEL = {"get_ipython", "display"}
-STORED = (ast.Store, ast.Del)
-
-
-def names_of(source):
-    """What a cell reads, and what it sets. A cell that types into a debugger reads the variables in braces."""
-    if source.startswith("%%"):
-        reads = set(re.findall(r"\{([A-Z_]+)\}", source)) if source.startswith(("%%gdb", "%%pdb")) else set()
-        return reads, set()
-    nodes = list(ast.walk(ast.parse(TransformerManager().transform_cell(source))))
-    sets = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, STORED)}
-    sets |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)} | {
-        n.arg for n in nodes if isinstance(n, ast.arg)
-    }
-    sets |= {(name.asname or name.name).partition(".")[0] for n in nodes if isinstance(n, ast.Import | ast.ImportFrom) for name in n.names}
-    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}, sets
 
 
 def missing(cells, after_cells=2):
@@ -38,7 +21,7 @@ def missing(cells, after_cells=2):
             title, here = (steps[-1], set()) if steps else (title, here)
             continue
         code += 1
-        reads, sets = names_of(cell.source)
+        sets, reads = names_in(cell.source)
         if code <= after_cells:
             known |= sets
             continue

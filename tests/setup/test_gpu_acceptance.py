@@ -1,10 +1,8 @@
 """The acceptance run on a CUDA machine: its schedule, what it leaves when it is cut, and what is made of its evidence. No GPU."""
 
-import ast
 import gzip
 import json
 import lzma
-import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +15,7 @@ import nbformat
 import pytest
 
 from labkit.evidence import Evidence
+from tests.cell_names import names_in
 from tools import gpu_acceptance_record as recording
 from tools.gpu_acceptance import earlier_seconds
 from tools.gpu_acceptance_grade import judged, label_of, markdown, submission
@@ -115,25 +114,6 @@ def test_each_cell_of_a_lesson_that_is_run_by_sections_is_in_one_of_them() -> No
         there = {cell.id for cell in nbformat.read(SOLVED / f"{lesson}.ipynb", 4).cells if cell.cell_type == "code"}
 
         assert run == there
-
-
-def names_in(source: str) -> tuple[set[str], set[str]]:
-    """Names that a cell binds and uses; a cell of debugger commands uses what stands in its braces."""
-    if source.startswith("%%writefile"):
-        return set(), set()
-    if re.search(r"^%%", source, re.MULTILINE):
-        return set(), set(re.findall(r"\{(\w+)\}", source))
-    bound, used = set[str](), set[str]()
-    for node in ast.walk(ast.parse("\n".join(line for line in source.splitlines() if not line.startswith("%")))):
-        if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            bound.add(node.name)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            bound |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    return bound, used
 
 
 @pytest.mark.parametrize("step", [step for step in STEPS if step.sections], ids=lambda step: step.name)
