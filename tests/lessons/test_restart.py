@@ -31,7 +31,8 @@ def missing(cells, after_cells=2):
 
 
 @pytest.mark.parametrize(
-    "lesson", ["00_start_here", "01_environment", "02_source_build", "03_debuggers", "04_first_inference", "05_nsight_systems", "06_exercises"]
+    "lesson",
+    ["00_start_here", "01_environment", "02_source_build", "03_debuggers", "04_first_inference", "05_nsight_systems", "06_exercises"],
 )
 def test_each_step_runs_after_a_restart(lesson):
     assert missing(read(ROOT / "lessons" / f"{lesson}.md").notebook.cells) == []
