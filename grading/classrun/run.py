@@ -101,7 +101,7 @@ class _Run:
         for done, answer in enumerate(answers, 1):
             self._keep(gradebook, store, answer)
             self.progress(done + self.summary.skipped, len(learners), answer[0].learner)
-        found = likeness.alike(store)
+        found = likeness.alike_with_ours(store)
         likeness.save_alike(likeness.alike_path(self.asked.course, self.asked.assignment), found)
         self.summary.alike = likeness.summary_lines(found)
         self.summary.by_hand = waiting(gradebook, self.plan)

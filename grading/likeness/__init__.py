@@ -1,9 +1,10 @@
 """Learners who handed in the same measurements: traces of one submission, and who in a class shares them. It never changes a score."""
 
-from grading.likeness.compare import Alike, alike, keep
+from grading.likeness.compare import Alike, alike, alike_with_ours, keep
+from grading.likeness.known import warm
 from grading.likeness.statements import TABLE
 from grading.likeness.told import alike_path, load_alike, save_alike, summary_lines
-from grading.likeness.traces import Trace, Traces, fingerprints, warm
+from grading.likeness.traces import Trace, Traces, fingerprints
 
 __all__ = [
     "TABLE",
@@ -12,6 +13,7 @@ __all__ = [
     "Traces",
     "alike",
     "alike_path",
+    "alike_with_ours",
     "fingerprints",
     "keep",
     "load_alike",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pydantic import BaseModel, ConfigDict
 
 from grading.likeness import statements
+from grading.likeness.runs import OURS, reference_runs
 from grading.likeness.traces import Traces
 from labkit.learner import token_of
 
@@ -17,11 +18,17 @@ class Frozen(BaseModel):
 
 
 class Member(Frozen):
-    """A learner of a group: how many of their traces others of it have too, and how many they have."""
+    """A learner of a group, or a run of the course's: how many of their traces others of it have too, and how many they have."""
 
     learner: str
     shared: int
     traces: int
+
+    @property
+    def shown_as(self) -> str:
+        """The name as an instructor reads it."""
+        run = self.learner.removeprefix(OURS)
+        return self.learner if run == self.learner else f"the course's own recording ({run})"
 
 
 class Group(Frozen):
@@ -56,6 +63,17 @@ def keep(store: sqlite3.Connection, learner: str, traces: Traces) -> None:
     """Keep the traces of a learner's submission in the store, in place of what an earlier one left."""
     store.execute("DELETE FROM likeness WHERE learner = ?", (learner,))
     store.executemany("INSERT INTO likeness VALUES (?, ?, ?, ?)", ((learner, *row) for row in traces.rows))
+
+
+def alike_with_ours(store: sqlite3.Connection) -> Alike:
+    """Return who shares measurements with another or with a run that the course publishes. Such runs do not stay in the store."""
+    runs = reference_runs()
+    for name, traces in runs.items():
+        keep(store, name, traces)
+    try:
+        return alike(store)
+    finally:
+        store.executemany("DELETE FROM likeness WHERE learner = ?", [(name,) for name in runs])
 
 
 def alike(store: sqlite3.Connection) -> Alike:

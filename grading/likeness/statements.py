@@ -1,8 +1,12 @@
 """The SQL of likeness: what is kept of a class, and the steps from values to groups."""
 
-BOUNDS = {
+from grading.likeness.runs import OURS, RUNNER
+
+BOUNDS: dict[str, int | str] = {
     "enough": 6,  # shared traces; honest runs on one machine share one or two of a long list's, one pair in ten
     "few": 12,  # holders of a value that are few in a class of any size
+    "ours": f"{OURS}*",  # the reference runs, and who may hand them in
+    "runner": RUNNER,
     "large_share": 4,  # one in four of those who have the record: what more of them hold was not measured
 }
 
@@ -21,9 +25,9 @@ CREATE UNIQUE INDEX temp.measured_whose ON measured (learner, record, kind);
 CREATE TEMP TABLE done AS SELECT record, kind, COUNT(*) AS learners FROM measured GROUP BY record, kind;
 CREATE TEMP TABLE rare AS
     SELECT found.value AS value, found.first AS first FROM
-        (SELECT value, MIN(learner) AS first, COUNT(*) AS holders, MIN(record) AS record, MIN(kind) AS kind FROM likeness
+        (SELECT value, MIN(learner) AS first, COUNT(*) AS holders, SUM(learner NOT GLOB :ours) AS learners, MIN(record) AS record, MIN(kind) AS kind FROM likeness
          WHERE kind NOT IN ('name', 'token', 'cut') GROUP BY value HAVING holders > 1) AS found
-    JOIN done USING (record, kind) WHERE found.holders <= MAX(:few, done.learners / :large_share);
+    JOIN done USING (record, kind) WHERE found.learners <= MAX(:few, done.learners / :large_share);
 CREATE UNIQUE INDEX temp.rare_value ON rare (value);
 CREATE TEMP TABLE alike AS
     SELECT pair.one AS one, pair.other AS other, pair.record AS record, pair.shared AS shared FROM
@@ -33,7 +37,10 @@ CREATE TEMP TABLE alike AS
     JOIN measured AS theirs ON theirs.learner = pair.other AND theirs.record = pair.record AND theirs.kind = pair.kind
     WHERE 2 * pair.shared >= MIN(mine.traces, theirs.traces);
 """
-PAIRS = "SELECT one, other FROM alike GROUP BY one, other HAVING SUM(shared) >= :enough ORDER BY one, other"
+PAIRS = """
+SELECT one, other FROM alike WHERE NOT (one = :runner AND other GLOB :ours)
+    GROUP BY one, other HAVING SUM(shared) >= :enough ORDER BY one, other
+"""
 GROUPED = """
 CREATE TEMP TABLE concerned AS SELECT DISTINCT grp.number AS number, alike.record AS record
     FROM alike JOIN grp ON grp.learner = alike.one JOIN grp AS others ON others.learner = alike.other AND others.number = grp.number;

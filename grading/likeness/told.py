@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from grading.likeness.compare import Alike, Group, Named
+from grading.likeness.runs import OURS
 from grading.wording import plain
 
 MAX_LINES = 12
@@ -56,8 +57,8 @@ def _list(names: Sequence[str]) -> str:
 
 
 def _of_group(group: Group) -> str:
-    names = [member.learner for member in group.members]
-    least = min(member.shared / member.traces for member in group.members)
+    names = [member.shown_as for member in group.members]
+    least = min(member.shared / member.traces for member in group.members if not member.learner.startswith(OURS))
     return plain(
         f"{_list(names)}: {group.traces} measured values alike in {len(group.records)} records, at least {least:.0%} of what each has"
     )

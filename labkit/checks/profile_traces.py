@@ -49,7 +49,7 @@ def own(evidence: Evidence, record_id: str = "profile-trace") -> tuple[Record, P
     if len(record.files) != 1:
         raise BadEvidence(f"{record_id}.json: {len(record.files)} files. Expected one trace. Run the cell that records it again.")
     try:
-        found = Profiled(_parsed(evidence.file(record.files[0])), dict(record.facts))
+        found = Profiled(parsed(evidence.file(record.files[0])), dict(record.facts))
     except BadTrace as bad:
         raise BadEvidence(str(bad)) from None
     if len(found.steps) > MOST_STEPS:
@@ -83,7 +83,7 @@ def with_sizes(found: Profiled) -> Profiled:
 @cache
 def recorded(name: str) -> Profiled:
     """Return a recording by name: "eager", "graphs", "asynchrony"."""
-    return Profiled(_parsed((FOLDER / f"{name}.trace.json.gz").read_bytes()), recorded_facts().get(name, {}))
+    return Profiled(parsed((FOLDER / f"{name}.trace.json.gz").read_bytes()), recorded_facts().get(name, {}))
 
 
 @cache
@@ -97,5 +97,6 @@ def _small(trace: Trace) -> bool:
 
 
 @once(_small)
-def _parsed(data: bytes) -> Trace:
+def parsed(data: bytes) -> Trace:
+    """Return the trace of an extract that anyone may have made, read once for the same file of a shelf. Raises BadTrace."""
     return extract.parse(data)

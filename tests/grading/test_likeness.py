@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,23 @@ from typing import Any
 import pytest
 
 import labkit
-from grading.likeness import TABLE, Alike, Trace, Traces, alike, alike_path, fingerprints, keep, load_alike, save_alike, summary_lines
+from grading.likeness import (
+    TABLE,
+    Alike,
+    Trace,
+    Traces,
+    alike,
+    alike_path,
+    alike_with_ours,
+    fingerprints,
+    keep,
+    load_alike,
+    save_alike,
+    summary_lines,
+)
 from grading.likeness import traces as traces_module
+from grading.likeness.known import keys
+from grading.likeness.runs import OURS, reference_runs
 from grading.likeness.statements import BOUNDS
 from grading.likeness.values import MAX_NODES, exact, found_in
 from labkit.learner import token_of, word
@@ -79,12 +95,12 @@ def renamed(record: dict[str, Any]) -> Any:
     return json.loads(text.replace(token_of("reference"), token_of("bo")))
 
 
-def compared(found: Iterable[tuple[str, Traces]]) -> Alike:
+def compared(found: Iterable[tuple[str, Traces]], comparing: Callable[[sqlite3.Connection], Alike] = alike) -> Alike:
     store = sqlite3.connect(":memory:")
     store.executescript(TABLE)
     for learner, rows in found:
         keep(store, learner, rows)
-    return alike(store)
+    return comparing(store)
 
 
 def of(folder: Path, learner: str) -> tuple[str, Traces]:
@@ -170,6 +186,47 @@ def test_one_copied_lesson_is_found_and_the_rest_is_not_counted(lesson: str, ann
 def test_a_ring_is_one_group(ann: Any, others: Any) -> None:
     ring = [(f"ring{n}", ann[1]) for n in range(10)]
     assert who(compared([*others, *ring])) == [[name for name, _ in ring]]
+
+
+# ---- copies of what the course publishes
+
+
+@pytest.mark.parametrize("lane", ["cpu", "cuda"])
+def test_a_renamed_copy_of_a_published_run_is_told(lane: str, others: Any, tmp_path: Path) -> None:
+    honest = [one for one in others if one[0] != "gpu"]  # which is the other published run
+    bo = of(handed_in(tmp_path, "bo", lane, change=renamed), "bo")
+    found = compared([bo, *honest], alike_with_ours)
+    assert who(found) == [["bo", f"{OURS}{lane}-reference"]] and not found.named
+    (line,) = summary_lines(found)
+    assert line.startswith(f"bo, the course's own recording ({lane}-reference): ") and line.endswith("at least 100% of what each has")
+    assert compared([bo, *honest]) == Alike()
+
+
+def test_one_lesson_of_a_published_run_is_told(ann: Any, others: Any) -> None:
+    mixed = [row for row in others[0][1].rows if not row.record.startswith("profile")]
+    mixed += [row for row in ann[1].rows if row.record.startswith("profile")]
+    (group,) = compared([("bo", Traces(tuple(sorted(mixed)))), *others[1:4]], alike_with_ours).groups
+    assert [member.learner for member in group.members] == ["bo", f"{OURS}cpu-reference"] and group.records == ("profile-trace",)
+
+
+def test_honest_runs_and_the_reference_itself_are_not_told(ann: Any, others: Any) -> None:
+    assert compared([("reference", ann[1]), *others[:4]], alike_with_ours) == Alike()
+    cpu, cuda = (set(traces.rows) for traces in reference_runs().values())
+    assert len(cpu & cuda) < BOUNDS["enough"]
+
+
+def test_many_copies_of_a_published_run_are_one_group(ann: Any, others: Any) -> None:
+    ring = [(f"ring{n:02}", ann[1]) for n in range(BOUNDS["few"])]
+    assert who(compared([*others[:4], *ring], alike_with_ours)) == [[*(name for name, _ in ring), f"{OURS}cpu-reference"]]
+    assert who(compared([("reference", ann[1]), *ring[:1]], alike_with_ours)) == [["reference", "ring00"]]
+
+
+def test_published_runs_do_not_stay_in_the_store() -> None:
+    store = sqlite3.connect(":memory:")
+    store.executescript(TABLE)
+    keep(store, "ann", unlike(1))
+    before = store.execute("SELECT * FROM likeness").fetchall()
+    assert alike_with_ours(store) == Alike() and store.execute("SELECT * FROM likeness").fetchall() == before
 
 
 # ---- honest runs
@@ -343,6 +400,73 @@ def test_junk_does_not_hide_a_copy_quietly(junk: str, ann: Any, tmp_path: Path) 
         (evidence / f"a-{n}.json").write_text(json.dumps(content))
     found = compared([ann, of(tmp_path, "bo")])
     assert found.cut == ("bo",) and "bo: more evidence than the course leaves" in " ".join(summary_lines(found))
+
+
+def low(of_text: Callable[[random.Random], tuple[str, Any]], count: int) -> list[Any]:
+    """Draw values whose texts have small checksums: those that a sample would take."""
+    rng = random.Random(1)
+    drawn = sorted((zlib.crc32(text.encode()), value) for text, value in (of_text(rng) for _ in range(200 * count)))
+    return [value for _, value in drawn[:count]]
+
+
+def a_number(rng: random.Random) -> tuple[str, float]:
+    value = round(rng.uniform(10, 99), 9)
+    return f"{value:.6e}", value
+
+
+def an_address(rng: random.Random) -> tuple[str, str]:
+    text = f"{rng.randrange(0x600000000000, 0x7E0000000000):x}"
+    return text, f"0x{text}"
+
+
+NUMBERS, ADDRESSES = low(a_number, 400), low(an_address, 400)
+
+
+def test_junk_under_other_keys_hides_nothing(ann: Any, others: Any, tmp_path: Path) -> None:
+    junk = {"zz": NUMBERS, "zy": {str(n): [one, 2 * one] for n, one in enumerate(NUMBERS)}, "zx": ADDRESSES, "0x7d0000000abc": 1}
+    bo = of(handed_in(tmp_path, "bo", change=lambda record: record | {"facts": junk | record["facts"] | junk}), "bo")
+    assert bo[1] == ann[1]
+
+
+def test_some_junk_within_a_record_hides_nothing(ann: Any, others: Any, tmp_path: Path) -> None:
+    """More than a sample of sixteen would hold, less than a record has room for."""
+
+    def junk(record: dict[str, Any]) -> dict[str, Any]:
+        first = next(iter(record["facts"]), "")
+        return record | {"facts": record["facts"] | {first: [record["facts"].get(first), NUMBERS[:20], ADDRESSES[:20]]}}
+
+    found = compared([ann, of(handed_in(tmp_path, "bo", change=junk), "bo"), *others])
+    assert who(found) == [["ann", "bo"]] and found.cut == ()
+    exact_ones = {row for row in fingerprints(tmp_path, "bo").rows if row.kind in ("number", "address", "drawn")}
+    missing = {row for row in ann[1].rows if row.kind in ("number", "address", "drawn")} - exact_ones
+    assert {row.record for row in missing} <= {"exercises-speed"} and len(missing) < traces_module.SAMPLED["exercises-speed"]["number"] / 2
+
+
+@pytest.mark.parametrize("what", ["numbers", "addresses"])
+def test_much_junk_within_a_record_is_told(what: str, ann: Any, tmp_path: Path) -> None:
+    many = {"numbers": NUMBERS, "addresses": ADDRESSES}[what]
+    for record_id in ("exercises-speed", "inference-first"):
+        evidence = handed_in(tmp_path / record_id, "bo") / "evidence" / f"{record_id}.json"
+        record = json.loads(evidence.read_text())
+        record["facts"]["prompt"] = many
+        evidence.write_text(json.dumps(record))
+        assert compared([ann, of(tmp_path / record_id, "bo")]).cut == ("bo",)
+
+
+@pytest.mark.parametrize("how", ["blanks", "ids"])
+def test_what_stands_around_a_profiles_events_hides_nothing(how: str, ann: Any, tmp_path: Path) -> None:
+    for path in (handed_in(tmp_path, "bo") / "evidence" / "files").glob("*.gz"):
+        text = gzip.decompress(path.read_bytes())
+        if how == "ids":
+            extract = json.loads(text)
+            text = json.dumps(extract | {"ids": extract["ids"] + [123_456_789 + n for n in range(10_000)]}).encode()
+        path.write_bytes(gzip.compress(b" " * 70_000 * (how == "blanks") + text))
+    assert fingerprints(tmp_path, "bo") == ann[1]
+
+
+def test_the_keys_of_records_are_those_of_both_lanes() -> None:
+    assert {"samples", "seconds", "calls"} <= keys()["exercises-speed"] and "options" in keys()["exercises-builds"]
+    assert not {one for one in keys() if "." in one} and {"debuggers-attach", "profile-graphs"} <= keys().keys()
 
 
 def test_a_whole_course_leaves_a_few_hundred_rows(ann: Any) -> None:

@@ -591,7 +591,7 @@ def test_the_class_page_tells_who_shares_measurements_and_no_other_page_does(gra
     save_alike(alike_path(gradebook, "day2"), Alike())
     assert "Nobody shares measurements" in page()
     ring = tuple(Member(learner=f"ring{n}", shared=40, traces=50) for n in range(14))
-    pair = tuple(Member(learner=who, shared=12, traces=200) for who in ("ann", PAYLOAD))
+    pair = tuple(Member(learner=who, shared=12, traces=200) for who in ("ann", PAYLOAD, "~/cpu-reference"))
     found = Alike(
         groups=(
             Group(members=ring, records=("profile-trace",), traces=40),
@@ -602,7 +602,12 @@ def test_the_class_page_tells_who_shares_measurements_and_no_other_page_does(gra
     )
     save_alike(alike_path(gradebook, "day2"), found)
     text = page()
-    assert "exercises-speed, exercises-sweep" in text and "12 of 200, 12 of 200" in text and "ring11 and 2 more" in text
+    assert (
+        "exercises-speed, exercises-sweep" in text
+        and "12 of 200, 12 of 200" in text
+        and "the course's own recording (cpu-reference)" in text
+        and "ring11 and 2 more" in text
+    )
     assert "bob 86 ann" in text and "a token that is nobody’s in this class" in text and "Not compared whole" in text
     assert "ask each of them to show one of these exercises" in text
     shown = Page((tmp_path / "out" / "index.html").read_text())

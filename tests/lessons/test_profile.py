@@ -64,7 +64,7 @@ def what_a_trace_says_is_computed_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hidden, "waits", functools.cache(all_waits))
         patch.setattr(profile_consistency, "role", functools.cache(role))
-        patch.setattr(profile_traces, "_parsed", functools.cache(extract.parse))
+        patch.setattr(profile_traces, "parsed", functools.cache(extract.parse))
         yield
 
 

@@ -268,6 +268,7 @@ def test_copies_are_reported_with_whom_they_were_copied_from(generated: Path, tm
     assert "91 records name reference" in hostile_class.read_compared(root, "copycat"), said
     assert "91 records name reference" in hostile_class.read_compared(root, "renamer"), said
     assert "values alike with reference" in hostile_class.read_compared(root, "tokenist"), said
+    assert "values alike with ~/cpu-reference" in hostile_class.read_compared(root, "tokenist"), "which the reference's evidence is, too"
     assert re.search(r"\bcopycat, .*records name reference", said.replace("\n", " ")), said
     found = hostile_class.read_grades(root)
     assert sum(grade.auto or 0 for grade in found["reference"].values()) == FULL, "the one who was copied from loses nothing"
