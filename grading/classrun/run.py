@@ -23,7 +23,7 @@ from grading.classrun.one import Graded
 from grading.classrun.outcome import Asked, Change, ClassStopped, Summary
 from grading.classrun.plan import NoAssignment, Plan, assignments, plan_of, rows_digest, waiting
 from grading.classrun.reach import check_digests
-from grading.classrun.start import alone, check_asked, check_root, checks_of, frame_digest, of_database
+from grading.classrun.start import alone, check_asked, check_gradebook, check_root, checks_of, frame_digest, of_database
 from grading.classrun.worker import Question, Setup
 from grading.registry import OUR_CHECKS
 from grading.verdict import Verdict
@@ -55,6 +55,7 @@ class _Run:
         self.config = config_of(asked.course)
         check_root(asked, Path(self.config.CourseDirectory.root))
         self.folders = CourseDirectory(config=self.config)
+        check_gradebook(asked, self.folders.db_url)
         self.late = AssignLatePenalties(config=self.config)
         self.late.init_plugin()
         self.looked_at: set[str] = set()  # whose submission is the one that was graded before
@@ -82,10 +83,6 @@ class _Run:
         self.frame_digest = frame_digest(self.frame, self.beside, self.plan, self.late)
 
     def _plan(self, gradebook: Connection) -> Plan:
-        if self.folders.db_url.startswith("sqlite:///") and not Path(self.folders.db_url.removeprefix("sqlite:///")).is_file():
-            raise ClassStopped(
-                f"{self.asked.course}: there is no gradebook. Run `nbgrader generate_assignment {self.asked.assignment}` there first."
-            )
         try:
             self.known = assignments(gradebook)
             return plan_of(gradebook, self.asked.assignment)

@@ -38,6 +38,13 @@ def check_root(asked: Asked, root: Path) -> None:
         )
 
 
+def check_gradebook(asked: Asked, db_url: str) -> None:
+    """Raise ClassStopped where there is no gradebook. Connecting would make one: so an empty file is none either."""
+    path = Path(db_url.removeprefix("sqlite:///"))
+    if db_url.startswith("sqlite:///") and not (path.is_file() and path.stat().st_size):
+        raise ClassStopped(f"{asked.course}: there is no gradebook. Run `nbgrader generate_assignment {asked.assignment}` there first.")
+
+
 @contextmanager
 def alone(course: Path) -> Iterator[None]:
     """Hold the course for one run. Raises ClassStopped when another one holds it; a killed run holds nothing."""
@@ -78,6 +85,11 @@ def of_database(cause: str) -> str:
     """Return what to do about a gradebook or ledger that cannot be used. `cause`: SQLite's words."""
     if "locked" in cause:
         return f"The gradebook is in use: {cause}. Close the program that writes to it, and run the same command again: it goes on."
+    if "no such" in cause:
+        return (
+            f"The gradebook is none of nbgrader 0.9: {cause}. Is --course-dir the right folder? If it is, put a copy of the gradebook back, "
+            "or run `nbgrader generate_assignment` there."
+        )
     return (
         f"The gradebook or the ledger cannot be used: {cause}. Expected a writable gradebook. Is the disk full, or the file read-only or "
         "damaged? Put a copy back if need be, and run the same command again: it goes on."

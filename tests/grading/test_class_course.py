@@ -150,6 +150,25 @@ def test_a_wrong_option_is_one_sentence_and_leaves_nothing(root: Path, more: tup
     assert sorted(root.iterdir()) == before
 
 
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_folder_without_a_gradebook_is_told_so_and_gets_none(root: Path, empty: bool) -> None:
+    (root / "gradebook.db").unlink()
+    if empty:  # what SQLite leaves where somebody only looked
+        (root / "gradebook.db").touch()
+    before = sorted(root.iterdir())
+    said = grade(root, code=2)["said"]
+    assert f"there is no gradebook. Run `nbgrader generate_assignment {ASSIGNMENT}` there first." in said
+    assert sorted(root.iterdir()) == before
+
+
+def test_a_database_of_something_else_is_not_called_damaged(root: Path) -> None:
+    (root / "gradebook.db").unlink()
+    with sqlite3.connect(root / "gradebook.db") as book:
+        book.execute("create table birds (name text)")
+    said = grade(root, code=2)["said"]
+    assert "Is --course-dir the right folder?" in said and "generate_assignment" in said and "damaged" not in said
+
+
 def test_a_broken_check_is_told_once_with_its_traceback_in_the_summary(root: Path) -> None:
     for name in ("ann", "bea"):
         Learner(root, name).record("demo-fault", mode="crash")
