@@ -30,6 +30,14 @@ def earlier_changes(path: Path) -> list[Change]:
         return []
 
 
+def last_run(path: Path) -> Summary:
+    """Return what the last run told; an empty summary where there was none, or where the file is not one of ours."""
+    try:
+        return Summary(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return Summary()
+
+
 def lines(summary: Summary) -> list[str]:
     """Return the summary in words."""
     told = [f"{summary.graded} graded, {summary.skipped} were graded already, {len(summary.not_graded)} could not be graded"]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from grading.classrun.outcome import Summary
 from grading.likeness import Alike
 from grading.report.marks import LearnerReport, Mark
 from grading.report.plan import Exercise, Lesson
@@ -123,10 +124,10 @@ class Bin(NamedTuple):
 
 
 class Classroom:
-    """All learners who handed in. Keeps sums and one short row each, no page. `alike` is what the last class run found, if there was one."""
+    """All learners who handed in. Keeps sums and one short row each, no page. `alike` and `last`: of the last class run, if there was one."""
 
-    def __init__(self, lessons: Sequence[Lesson], alike: Alike | None = None) -> None:
-        self.lessons, self.alike = tuple(lessons), alike
+    def __init__(self, lessons: Sequence[Lesson], alike: Alike | None = None, last: Summary | None = None) -> None:
+        self.lessons, self.alike, self.last = tuple(lessons), alike, last or Summary()
         self.tallies = {exercise.grade_id: ExerciseTally(exercise, lesson) for lesson in lessons for exercise in lesson.exercises}
         self.rows: list[LearnerRow] = []
         self.seconds: dict[str, list[float]] = {lesson.name: [] for lesson in lessons}
@@ -184,6 +185,11 @@ class Classroom:
     def late(self) -> list[LearnerRow]:
         """Return who handed in late, or lost points for it, in the order of their names."""
         return [row for row in self.rows if row.late or row.taken]
+
+    def not_graded(self) -> list[tuple[str, str, float | None]]:
+        """Return whom the last class run could not grade, why, and the points of an earlier submission, which still count, if there was one."""
+        points = {row.learner: row.points for row in self.rows}
+        return [(who, why, points.get(who)) for who, why in self.last.not_graded.items()]
 
     def times(self) -> list[tuple[Lesson, Spread | None]]:
         """Return per lesson the spread of the seconds that its recorded commands ran, of learners who have any."""

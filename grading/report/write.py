@@ -12,6 +12,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from grading.classrun.frame import config_of
+from grading.classrun.told import last_run, summary_path
 from grading.likeness import alike_path, load_alike
 from grading.report.book import Entry, absent, assignments, entries, graded_cells
 from grading.report.classroom import Classroom, Repaired
@@ -45,7 +46,8 @@ def write_reports(course: Path, assignment: str, to: Path) -> Path:
     folders = _course_directory(course)
     with _opened(folders, assignment) as book:
         lessons = plan(graded_cells(book, assignment))
-        room = Classroom(lessons, load_alike(alike_path(Path(folders.root), assignment)))
+        root = Path(folders.root)
+        room = Classroom(lessons, load_alike(alike_path(root, assignment)), last_run(summary_path(root, assignment)))
         for entry in entries(book, assignment):
             report, repairs = _looked_up(lessons, entry, folders, assignment)
             room.add(report, _write_learner(to, assignment, report), repairs)

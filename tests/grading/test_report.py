@@ -20,6 +20,8 @@ from tinycourse import ASSIGNMENT
 from typer.testing import CliRunner
 
 from grading import __main__ as command
+from grading.classrun.outcome import Summary
+from grading.classrun.told import save_summary, summary_path
 from grading.likeness import Alike, alike_path, save_alike
 from grading.likeness.compare import Group, Member, Named
 from grading.report import machine_time, write
@@ -616,6 +618,26 @@ def test_the_class_page_tells_who_shares_measurements_and_no_other_page_does(gra
         assert "measurement" not in (tmp_path / "out" / who / "index.html").read_text()
     alike_path(gradebook, "day2").write_text("{")
     assert "Alike Not looked at" in page()
+
+
+def test_the_class_page_lists_what_the_last_class_run_could_not_grade(gradebook: Path, tmp_path: Path) -> None:
+    def page() -> str:
+        return Page(write_reports(gradebook, "day2", tmp_path / "out").read_text()).text
+
+    assert "The grader could judge everything." in page()
+    inside = "there is a second folder day2 inside day2, and no notebook beside it"
+    names = {"ann": inside, "nofolder": PAYLOAD, "bytes\udcff": "no gradebook can hold that name"}
+    save_summary(summary_path(gradebook, "day2"), Summary(not_graded=names))
+    text = page()
+    assert f"ann {inside} 5 nofolder" in text, "the points of what was handed in before still count"
+    assert "bytes no gradebook can hold that name –" in text and "could judge everything" not in text
+    assert not Page((tmp_path / "out" / "index.html").read_text()).all("script")
+    assert "second folder" not in (tmp_path / "out" / "bob" / "index.html").read_text()
+    save_summary(summary_path(gradebook, "day2"), Summary(not_graded={f"l{n}": "empty" for n in range(300)}))
+    assert "l199 empty" in (text := page()) and "l200 " not in text and "The first 200 of 300" in text
+    for damaged in ("{", "[]", '{"birds": 1}'):
+        summary_path(gradebook, "day2").write_text(damaged)
+        assert "The grader could judge everything." in page()
 
 
 def test_reports_twice_are_the_same_bytes(gradebook: Path, tmp_path: Path) -> None:
