@@ -32,7 +32,9 @@ from labkit.records import Strict
 FAULTY = b"!"  # instead of a Graded in which checks met faults of the grader: it is graded again, so nobody reads it
 SERVED = 16  # submissions by one child: a new one copies 60 MB of the worker's pages, a fifth of a submission's time
 _SAMPLE = Path(__file__).resolve().parents[2] / "recordings" / "cpu-reference"
-MOST_BYTES = 64 * 1024 * 1024  # of an answer: seven notebooks with answers of 100,000 characters each are far below
+MOST_BYTES = (
+    64 * 1024 * 1024
+)  # of an answer: 73 solution cells of 100,000 control characters, seven letters each in JSON inside JSON, are 51 million
 
 
 class Setup(Strict):
@@ -119,9 +121,12 @@ class Answering:
     def _graded(self, line: bytes) -> bytes:
         task = _task(Question.model_validate_json(line))
         gc.disable()  # a collection in between would look at all that the submission holds
-        graded = grade(task, self._setup.frame, judge_together(task, self._checks, _each(self._setup)))
-        reply = FAULTY if graded.faults else graded.model_dump_json().encode()
-        del graded
+        try:
+            graded = grade(task, self._setup.frame, judge_together(task, self._checks, _each(self._setup)))
+            reply = FAULTY if graded.faults else graded.model_dump_json().encode()
+            del graded
+        except MemoryError:  # a child of its own may have room for it
+            reply = FAULTY
         gc.collect()  # what this submission leaves; the worker's own objects are frozen
         return reply
 
@@ -134,8 +139,20 @@ class Answering:
 def _answered_apart(question: Question, setup: Setup, checks: Mapping[str, Check]) -> bytes:
     task = _task(question)
     apart = _judge_apart(task, setup, checks, time.monotonic() + setup.seconds)
-    ended = run_forked(lambda: _bytes(task, setup.frame, apart), whole_again(_whole(setup)))
-    return ended.reply if not ended.problem else json.dumps({"problem": f"the grader's process ended: {ended.problem}"}).encode()
+    too_small = _problem(f"it needs more than --memory {setup.memory_mib} MiB: run again with more")  # made while there is room
+
+    def work() -> bytes:
+        try:
+            return _bytes(task, setup.frame, apart)
+        except MemoryError:
+            return too_small
+
+    ended = run_forked(work, whole_again(_whole(setup)))
+    return ended.reply if not ended.problem else _problem(f"the grader's process ended: {ended.problem}")
+
+
+def _problem(why: str) -> bytes:
+    return json.dumps({"problem": why}).encode()
 
 
 def _task(question: Question) -> Task:

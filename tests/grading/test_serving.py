@@ -9,6 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from grading.classrun import worker
+from grading.classrun.client import problem_of
+from grading.classrun.frame import Frame
 from grading.forked import Serving
 from grading.limits import MIB, CheckLimits
 
@@ -98,3 +101,17 @@ def test_children_leave_no_descriptor_behind() -> None:
         serving.close()
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_submission_that_needs_more_memory_says_which_option_to_raise(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(worker, "grade", full)
+    setup = worker.Setup(frame=Frame(assignment="tiny", released={}, sanitised={}), checks="none", memory_mib=4096)
+    said = worker.Answering(setup, {}).answer(worker.Question(folder="/nowhere", learner="ann").model_dump_json().encode())
+
+    assert problem_of(said) == "it needs more than --memory 4096 MiB: run again with more"
+    assert capfd.readouterr().err == "", "the instructor's terminal shows no traceback without a name"
