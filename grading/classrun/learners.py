@@ -1,7 +1,7 @@
 """Who handed in: the folders of submitted/ that can be graded, and for each of the others why not."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import chain, islice
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from nbgrader.coursedir import CourseDirectory
 
 from grading.classrun.digests import MAX_FILES, files_under
 from grading.classrun.outcome import ClassStopped
-from grading.guard import usable
+from grading.guard import timestamp_in, usable
 
 _SHOWN = 3  # names of what lies there instead
 
@@ -40,6 +40,11 @@ def learners_of(folders: CourseDirectory, assignment: str, known: Collection[str
             f"{submitted}: nobody has handed in {assignment}. Expected submitted/<learner>/{assignment}/ with the notebooks in it."
         )
     return found, others
+
+
+def untimed(learners: Iterable[tuple[str, Path]]) -> list[str]:
+    """Return who has no usable time stamp. nbgrader keeps that of an earlier submission, and takes those without as in time."""
+    return [learner for learner, folder in learners if timestamp_in(folder)[1] is None]
 
 
 def _why_not(entry: Path, assignment: str, known: Collection[str]) -> str | None:

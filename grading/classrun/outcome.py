@@ -38,7 +38,8 @@ class Change:
 class Summary:
     """What came of a run. `not_graded` and `waiting` give reasons by learner; `changes` compares with the run before.
 
-    `by_hand`: how many answers of each cell wait for a person's grade; `faults`: the first traceback of each check that stopped.
+    `by_hand`: how many answers of each cell wait for a person's grade; `faults`: the first traceback of each check that stopped;
+    `untimed`: who has no usable time stamp, where the assignment has a date.
     """
 
     complete: bool = False
@@ -52,3 +53,4 @@ class Summary:
     alike: list[str] = field(default_factory=list)
     by_hand: dict[str, int] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
+    untimed: list[str] = field(default_factory=list)

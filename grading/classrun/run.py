@@ -18,7 +18,7 @@ from grading.classrun.digests import UNBOUNDED, submission_digest
 from grading.classrun.engines import Answered, in_processes, in_ray
 from grading.classrun.files import is_whole, write_autograded
 from grading.classrun.frame import beside_of, config_of, frame_of, judged_ids
-from grading.classrun.learners import learners_of
+from grading.classrun.learners import learners_of, untimed
 from grading.classrun.one import Graded
 from grading.classrun.outcome import Asked, Change, ClassStopped, Summary
 from grading.classrun.plan import NoAssignment, Plan, assignments, plan_of, rows_digest, waiting
@@ -98,10 +98,15 @@ class _Run:
         for done, answer in enumerate(answers, 1):
             self._keep(gradebook, store, answer)
             self.progress(done + self.summary.skipped, len(learners), answer[0].learner)
+        self._look_back(gradebook, store)
+
+    def _look_back(self, gradebook: Connection, store: sqlite3.Connection) -> None:
+        """Note what only shows over the whole class, skipped or not."""
         found = likeness.alike_with_ours(store)
         likeness.save_alike(likeness.alike_path(self.asked.course, self.asked.assignment), found)
         self.summary.alike = likeness.summary_lines(found)
         self.summary.by_hand = waiting(gradebook, self.plan)
+        self.summary.untimed = untimed(self.learners) if self.plan.duedate else []
         self.summary.complete = True
 
     def _setup(self) -> Setup:

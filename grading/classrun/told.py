@@ -1,7 +1,7 @@
 """What an instructor reads at the end of a class run, and the same as JSON."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from grading.classrun.outcome import Change, Summary
 from grading.wording import plain
 
 _MOST = 20  # lines of a kind on the terminal; the JSON has all
+_NAMES = 6  # in one line
 
 
 def summary_path(course: Path, assignment: str) -> Path:
@@ -46,7 +47,9 @@ def lines(summary: Summary) -> list[str]:
     told += [f"{count} answers wait in formgrader: {cell}" for cell, count in summary.by_hand.items() if cell not in _unjudged(summary)]
     told += _some("score changed", [f"{c.learner} {c.grade_id}: {_of(c.before)} -> {_of(c.after)}" for c in summary.changes])
     told += _some("repaired", [f"{who}: {count} places, see *.repairs.json in its folder" for who, count in summary.repaired.items()])
-    return [plain(line, 300) for line in told + _some("alike", summary.alike)]
+    told += _some("alike", summary.alike)
+    told += _named("no usable time stamp, so in time unless an earlier one was late", summary.untimed)
+    return [plain(line, 300) for line in told]
 
 
 def _by_reason(waiting: Mapping[str, list[str]]) -> list[str]:
@@ -68,6 +71,11 @@ def _unjudged(summary: Summary) -> set[str]:
 def _some(kind: str, found: list[str]) -> list[str]:
     more = [f"{kind}: {len(found) - _MOST} more, see the JSON"] if len(found) > _MOST else []
     return [f"{kind}: {one}" for one in found[:_MOST]] + more
+
+
+def _named(what: str, who: Sequence[str]) -> list[str]:
+    more = f" and {len(who) - _NAMES} more, see the JSON" if len(who) > _NAMES else ""
+    return [f"{what}: {', '.join(who[:_NAMES])}{more}"] if who else []
 
 
 def _of(points: float | None) -> str:

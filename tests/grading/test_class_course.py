@@ -103,6 +103,19 @@ def test_a_due_date_and_a_late_plugin_are_applied_to_who_is_graded_already(root:
     assert grade(root)["skipped"] == 7
 
 
+def test_who_has_no_usable_time_stamp_is_named_where_there_is_a_date(root: Path) -> None:
+    for learner in ("ann", "cem", "dan", "eva", "fay", "wim"):
+        Learner(root, learner).folder.joinpath("timestamp.txt").write_text("2026-02-02 10:00:00 UTC")
+    Learner(root, "cem").folder.joinpath("timestamp.txt").write_text("no time")
+    assert grade(root)["untimed"] == [], "without a date nobody is late"
+    changed(root, "update assignment set duedate = '2026-02-01 10:00:00'")
+    assert grade(root)["untimed"] == ["bea", "cem"]
+    Learner(root, "ann").folder.joinpath("timestamp.txt").unlink()  # the gradebook keeps the earlier time
+    done = subprocess.run(command(root, checks=CHECKS), cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    assert "no usable time stamp, so in time unless an earlier one was late: ann, bea, cem\n" in done.stdout and done.returncode == 0
+    assert grade(root)["skipped"] == 7 and grade(root)["untimed"] == ["ann", "bea", "cem"]
+
+
 def test_a_grade_by_hand_waits_again_only_for_another_submission(root: Path, tmp_path: Path) -> None:
     demo, checks = tinycourse.own_checks(tmp_path, "by_hand_checks")
     text = demo.read_text()

@@ -74,7 +74,7 @@ ANSWERS = [
     ("first_stop", "debuggers-shown-answer", ["lines"], "set of these words"),
     ("hits", "debuggers-hits-answer", {"layers": 30, "steps": 9, "hits": 300}, "does the step that takes the prompt"),
     ("hits", "debuggers-hits-answer", {"layers": 30, "steps": 10, "hits": 270}, "info breakpoints say"),
-    ("hits", "debuggers-hits-answer", {"layers": 30, "steps": "10", "hits": 300}, "all three"),
+    ("hits", "debuggers-hits-answer", {"layers": 30, "steps": "10", "hits": 300}, "without quotes"),
     ("two_stacks", "debuggers-stack-answer", {"caller": "__call__", "step_file": "vllm/v1/engine/core.py"}, "file of vllm/"),
     ("two_stacks", "debuggers-stack-answer", {"caller": "_compute_slot_mapping_kernel_impl", "step_file": "vllm/v1/engine/llm_engine.py"}, "which is the core's"),
     ("two_stacks", "debuggers-stack-answer", {"caller": None, "step_file": "core.py"}, "Copy it from the list"),
