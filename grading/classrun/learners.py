@@ -1,7 +1,7 @@
 """Who handed in: the folders of submitted/ that can be graded, and for each of the others why not."""
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
@@ -45,6 +45,13 @@ def learners_of(folders: CourseDirectory, assignment: str, known: Collection[str
 def untimed(learners: Iterable[tuple[str, Path]]) -> list[str]:
     """Return who has no usable time stamp. nbgrader keeps that of an earlier submission, and takes those without as in time."""
     return [learner for learner, folder in learners if timestamp_in(folder)[1] is None]
+
+
+def without_folder(learners: Iterable[str], folders: CourseDirectory, assignment: str) -> Iterator[str]:
+    """Yield those of `learners` who have no folder of the assignment in submitted/: it was renamed or removed."""
+    for learner in learners:
+        if not os.path.isdir(folders.format_path(folders.submitted_directory, learner, assignment)):  # noqa: PTH112 - raises for no name
+            yield learner
 
 
 def _why_not(entry: Path, assignment: str, known: Collection[str]) -> str | None:

@@ -39,7 +39,7 @@ class Summary:
     """What came of a run. `not_graded` and `waiting` give reasons by learner; `changes` compares with the run before.
 
     `by_hand`: how many answers of each cell wait for a person's grade; `faults`: the first traceback of each check that stopped;
-    `untimed`: who has no usable time stamp, where the assignment has a date.
+    `untimed`: who has no usable time stamp, where the assignment has a date; `gone`: who is in the gradebook and has no folder any more.
     """
 
     complete: bool = False
@@ -54,3 +54,4 @@ class Summary:
     by_hand: dict[str, int] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     untimed: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)

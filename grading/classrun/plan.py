@@ -1,6 +1,7 @@
 """What nbgrader's gradebook says of an assignment: its plan, a digest of a learner's rows, and what waits for a person."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -74,6 +75,12 @@ def waiting(book: Connection, plan: Plan) -> dict[str, int]:
     joined = GRADE.join(cell, GRADE.c.cell_id == cell.c.id)
     asked = select(cell.c.name, func.count()).select_from(joined).where(GRADE.c.cell_id.in_(wanted), GRADE.c.needs_manual_grade)
     return {str(name): int(count) for name, count in book.execute(asked.group_by(cell.c.name).order_by(cell.c.name))}
+
+
+def handed_in(book: Connection, plan: Plan) -> Iterator[str]:
+    """Yield the name of every learner with a submission of the assignment, in order."""
+    asked = select(SUBMITTED.c.student_id).where(SUBMITTED.c.assignment_id == plan.assignment)
+    return (str(name) for (name,) in book.execute(asked.order_by(SUBMITTED.c.student_id)))
 
 
 def assignments(book: Connection) -> list[str]:

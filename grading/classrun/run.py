@@ -18,10 +18,10 @@ from grading.classrun.digests import UNBOUNDED, submission_digest
 from grading.classrun.engines import Answered, in_processes, in_ray
 from grading.classrun.files import is_whole, write_autograded
 from grading.classrun.frame import beside_of, config_of, frame_of, judged_ids
-from grading.classrun.learners import learners_of, untimed
+from grading.classrun.learners import learners_of, untimed, without_folder
 from grading.classrun.one import Graded
 from grading.classrun.outcome import Asked, Change, ClassStopped, Summary
-from grading.classrun.plan import NoAssignment, Plan, assignments, plan_of, rows_digest, waiting
+from grading.classrun.plan import NoAssignment, Plan, assignments, handed_in, plan_of, rows_digest, waiting
 from grading.classrun.reach import check_digests
 from grading.classrun.start import alone, check_asked, check_gradebook, check_root, checks_of, frame_digest, of_database
 from grading.classrun.worker import Question, Setup
@@ -107,6 +107,8 @@ class _Run:
         self.summary.alike = likeness.summary_lines(found)
         self.summary.by_hand = waiting(gradebook, self.plan)
         self.summary.untimed = untimed(self.learners) if self.plan.duedate else []
+        left = without_folder(handed_in(gradebook, self.plan), self.folders, self.asked.assignment)
+        self.summary.gone = [learner for learner in left if learner not in self.summary.not_graded]
         self.summary.complete = True
 
     def _setup(self) -> Setup:

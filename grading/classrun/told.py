@@ -49,6 +49,7 @@ def lines(summary: Summary) -> list[str]:
     told += _some("repaired", [f"{who}: {count} places, see *.repairs.json in its folder" for who, count in summary.repaired.items()])
     told += _some("alike", summary.alike)
     told += _named("no usable time stamp, so in time unless an earlier one was late", summary.untimed)
+    told += _named("in the gradebook, but without a folder (docs/grading.md, Who is in the class)", summary.gone)
     return [plain(line, 300) for line in told]
 
 

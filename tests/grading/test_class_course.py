@@ -63,6 +63,22 @@ def test_who_is_excluded_or_gone_is_neither_graded_nor_compared(root: Path) -> N
     assert known == {"ann", "eva", "fay", "wim"}
 
 
+def test_who_is_in_the_gradebook_without_a_folder_is_named(root: Path) -> None:
+    assert grade(root)["gone"] == []
+    submitted = root / "submitted"
+    (submitted / "bea").rename(submitted / "beatrice")
+    (submitted / "cem" / ASSIGNMENT).rename(submitted / "cem" / "Tiny")  # named as not graded, which is enough
+    shutil.rmtree(submitted / "dan")
+    told = grade(root, code=1)
+    assert told["gone"] == ["bea", "dan"] and list(told["not_graded"]) == ["cem"]
+    said = subprocess.run(command(root), cwd=REPOSITORY, capture_output=True, text=True, timeout=120).stdout
+    assert "in the gradebook, but without a folder" in said and "bea, dan" in said.replace("\n", " ")
+    for name in told["gone"]:
+        removed = [sys.executable, "-m", "nbgrader", "db", "student", "remove", name, "--force", f"--db=sqlite:///{root}/gradebook.db"]
+        subprocess.run(removed, cwd=root, check=True, capture_output=True, timeout=120)
+    assert grade(root, code=1)["gone"] == [] and set(totals(root)) == set(RIGHT) - {"bea", "dan"} | {"beatrice"}
+
+
 @pytest.mark.parametrize(
     "what",
     [

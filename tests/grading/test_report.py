@@ -698,6 +698,12 @@ def test_the_class_page_says_who_was_late_and_what_it_cost(tmp_path: Path) -> No
     assert "Handed in late: 0.5 points" in Page((tmp_path / "out" / "ann" / "index.html").read_text()).text
 
 
+def test_the_class_page_says_whose_folder_is_gone(gradebook: Path, tmp_path: Path) -> None:
+    save_summary(summary_path(gradebook, "day2"), Summary(gone=["bob", PAYLOAD]))
+    page = Page(write_reports(gradebook, "day2", tmp_path / "out").read_text())
+    assert "with what was graded earlier: bob , " in page.text and not page.all("script")
+
+
 def test_the_class_page_says_who_cannot_be_late(gradebook: Path, tmp_path: Path) -> None:
     save_summary(summary_path(gradebook, "day2"), Summary(untimed=["bob", PAYLOAD]))
     page = Page(write_reports(gradebook, "day2", tmp_path / "out").read_text())
