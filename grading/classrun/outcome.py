@@ -39,7 +39,8 @@ class Summary:
     """What came of a run. `not_graded` and `waiting` give reasons by learner; `changes` compares with the run before.
 
     `by_hand`: how many answers of each cell wait for a person's grade; `faults`: the first traceback of each check that stopped;
-    `untimed`: who has no usable time stamp, where the assignment has a date; `gone`: who is in the gradebook and has no folder any more.
+    `untimed`: who has no usable time stamp, where the assignment has a date; `gone`: who is in the gradebook and has no folder any more;
+    `too_large`: whose submission has more files than a digest covers, so that it is graded at each run.
     """
 
     complete: bool = False
@@ -55,3 +56,4 @@ class Summary:
     faults: dict[str, str] = field(default_factory=dict)
     untimed: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    too_large: list[str] = field(default_factory=list)

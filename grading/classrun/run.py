@@ -180,6 +180,8 @@ class _Run:
 
     def _tell(self, graded: Graded, before: ledger.Entry | None, repaired: int) -> None:
         self.summary.graded += 1
+        if graded.digest == UNBOUNDED:
+            self.summary.too_large.append(graded.learner)
         if repaired:
             self.summary.repaired[graded.learner] = repaired
         for grade_id, fault in graded.faults.items():

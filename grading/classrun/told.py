@@ -50,6 +50,7 @@ def lines(summary: Summary) -> list[str]:
     told += _some("alike", summary.alike)
     told += _named("no usable time stamp, so in time unless an earlier one was late", summary.untimed)
     told += _named("in the gradebook, but without a folder (docs/grading.md, Who is in the class)", summary.gone)
+    told += _named("too large to be known again, so graded at each run, and your scores by hand wait again", summary.too_large)
     return [plain(line, 300) for line in told]
 
 

@@ -146,6 +146,20 @@ def test_a_grade_by_hand_waits_again_only_for_another_submission(root: Path, tmp
     assert rows(root, asked) == [(1, 6)]
 
 
+def test_a_submission_that_is_too_large_to_be_known_again_is_named(root: Path) -> None:
+    many = Learner(root, "ann").evidence / "x"
+    many.mkdir()
+    for number in range(5_001):
+        (many / str(number)).touch()
+    assert grade(root)["too_large"] == ["ann"]
+    changed(root, "update grade set manual_score = 1.5, needs_manual_grade = 0 where auto_score = 3.0")
+    said = subprocess.run(command(root), cwd=REPOSITORY, capture_output=True, text=True, timeout=120).stdout
+    assert (
+        "1 graded, 6 were graded already" in said and "too large to be known again" in said and "wait again: ann" in said.replace("\n", " ")
+    )
+    assert rows(root, "select count(*) from grade where manual_score = 1.5 and needs_manual_grade") == [(1,)]
+
+
 def test_one_run_at_a_time(root: Path) -> None:
     holder = os.open(root, os.O_RDONLY)
     try:
