@@ -177,6 +177,19 @@ def test_a_copied_course_does_not_grade_the_one_it_was_copied_from(root: Path, t
     assert not (root / "autograded").exists() and grade(root)["graded"] == 7
 
 
+def test_the_configuration_in_the_docs_makes_a_course_beside_the_checkout(root: Path) -> None:
+    page = (REPOSITORY / "docs" / "grading.md").read_text()
+    told = page.partition("### A course folder beside the checkout")[2].partition("```python\n")[2].partition("```")[0]
+    (root / "nbgrader_config.py").write_text(told.replace("/path/to/checkout", str(REPOSITORY)))
+    script = (
+        "from traitlets.config import PyFileConfigLoader as L\nc = L('nbgrader_config.py', path='.').load_config()\n"
+        "import grading\nprint(c.CourseDirectory.root, c.Autograde.exporter_class, grading.__file__, sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", script], cwd=root, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == [str(root), "grading.plugins.RebuildingExporter", str(REPOSITORY / "grading" / "__init__.py")]
+    assert grade(root)["graded"] == 7
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
