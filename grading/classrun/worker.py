@@ -195,7 +195,3 @@ def _judge_apart(task: Task, setup: Setup, checks: Mapping[str, Check], deadline
         return Verdict.model_validate(said["verdict"]), said["fault"]
 
     return judging
-
-
-if __name__ == "__main__":
-    main()
