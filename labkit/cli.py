@@ -8,9 +8,17 @@ import typer
 from labkit.messages import LearnerMessage, explain_os_error
 from labkit.paths import course_root
 
-app = typer.Typer(help="Tools of the course: Day 2, building and debugging vLLM.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 Notebooks = Annotated[Path, typer.Option(help="Folder that holds the notebooks and evidence/.")]
 NOTEBOOKS, SUBMITTED = course_root() / "notebooks", course_root() / "submitted"
+
+
+@app.callback()
+def settled() -> None:
+    """Tools of the course: Day 2, building and debugging vLLM."""
+    from labkit.settings import settle_environment
+
+    settle_environment()  # typed by its path, without an activated environment, it still finds pip's cmake and ninja
 
 
 @app.command()
@@ -126,9 +134,7 @@ def debug(
     import shlex
 
     from labkit.debug.interactive import command, environment
-    from labkit.settings import settle_environment
 
-    settle_environment()
     added = environment(notebooks / "work", overlay)
     line = command(notebooks / "work", script or [], pid=pid, cuda=cuda)
     typer.echo(" ".join([*(f"{name}={shlex.quote(value)}" for name, value in added.items()), shlex.join(line)]))

@@ -434,3 +434,12 @@ def test_a_recorded_file_names_no_folder_of_this_machine(home, tmp_path):
     assert len(kept) == record.files[0].size == library.stat().st_size
     assert home.encode() not in kept and kept.endswith(bytes(range(256)))
     assert home.encode() in library.read_bytes()  # the learner's own file is left alone
+
+
+def test_a_command_typed_by_its_path_finds_the_tools_beside_it(tmp_path):
+    (tmp_path / "build.log").write_text("ninja: build stopped")
+    script = f"import shutil; from labkit.cli import app; app(['explain', {str(tmp_path / 'build.log')!r}], standalone_mode=False); print(shutil.which('cmake'))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == str(Path(sys.executable).parent / "cmake")
