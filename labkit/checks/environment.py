@@ -6,7 +6,7 @@ from labkit.elf import Unit, units
 from labkit.evidence import BadEvidence, Evidence
 from labkit.learner import symbol
 from labkit.records import Record
-from labkit.rows import Row, VisibleCheck, row
+from labkit.rows import Row, VisibleCheck, example_row, row
 
 READERS = ("build", "cmake", "cuda", "nobody")
 VARIABLES = ("CMAKE_BUILD_TYPE", "CUDA_LAUNCH_BLOCKING", "CXXFLAGS", "MAX_JOBS", "VERBOSE", "VLLM_ATTENTION_BACKEND", "VLLM_USE_V1")
@@ -47,7 +47,7 @@ def compile_jobs(evidence: Evidence) -> list[Row]:
     given = list(answer) if isinstance(answer, list) else []
     given += [None] * (len(EXAMPLES) - len(given))
     return [
-        row(
+        example_row(
             f"case {number}",
             seen,
             expected,
