@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grading.catalogue import load_catalogue
+from grading.likeness.known import unpacked
 from grading.registry import load_checks
 from grading.submission import Submission
 from labkit.evidence import BadEvidence
@@ -155,11 +156,6 @@ def write(files: Files, evidence: Path, *, pack: bool) -> None:
 def lanes_of(files: Files) -> list[str]:
     """Return the lanes that the records were made on, sorted."""
     return sorted({json.loads(unpacked(path))["lane"] for name, path in files.items() if name.endswith(".json") and "/" not in name})
-
-
-def unpacked(path: Path) -> bytes:
-    """Return what a file holds, as it was before it was packed."""
-    return lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
 
 
 def size_of(folder: Path) -> int:

@@ -140,7 +140,5 @@ def refresh(lane: LaneName, measured: Path) -> None:
         if parts and entry["rc"] == 0:
             table[lane]["units"][parts[1]] = {"cpu_s": round(entry["cpu"], 1), "rss_mib": entry["rss_mib"]}
     text = json.dumps(table, indent=1, sort_keys=True, ensure_ascii=False)
-    one_unit = re.compile(r'\{\s+("cpu_s": [\d.]+),\s+("rss_mib": \d+)(?:(,)\s+("unfinished": true))?\s+\}')
-    TABLE.write_text(
-        one_unit.sub(lambda m: "{" + f"{m[1]}, {m[2]}" + (f", {m[4]}" if m[3] else "") + "}", text) + "\n"
-    )  # one unit, one line
+    one_line = re.sub(r'\{\s+("cpu_s"[^{}]*)\}', lambda unit: "{" + " ".join(unit[1].split()) + "}", text)  # for each unit
+    TABLE.write_text(one_line + "\n")

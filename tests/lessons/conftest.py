@@ -2,13 +2,13 @@
 
 import functools
 import json
-import lzma
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from grading.likeness import known
 from grading.registry import load_checks
 from grading.submission import Submission
 from grading.verdict import Verdict
@@ -52,10 +52,7 @@ class Handed:
         path.write_text(json.dumps(document))
 
 
-@functools.cache  # many tests hand in the same recording
-def unpacked(path: Path) -> bytes:
-    """Return what a file holds, as it was before it was packed."""
-    return lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+unpacked = functools.cache(known.unpacked)  # many tests hand in the same recording
 
 
 def hand_in(recording: str, folder: Path) -> Handed:
