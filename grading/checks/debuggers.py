@@ -12,6 +12,7 @@ from labkit.rows import Row, row
 
 CALLERS = {"cpu": "_compute_slot_mapping_kernel_impl", "cuda": "reshape_and_cache_flash"}
 CORE = "vllm/v1/engine/core.py"
+CORE_STEPS = ("step", "step_with_batch_queue")  # the second with async scheduling, which is on where a GPU serves
 LAYERS = 30  # SmolLM2-135M
 WHO_SHOWS = {"cpu": {"function", "arguments"}, "cuda": {"function"}}
 
@@ -115,12 +116,12 @@ def two_stacks(submission: Submission, points: float) -> Verdict:
         record, given = evidence.record("debuggers-overlay"), answer_of(evidence, "debuggers-stack-answer")
         frames = [frame for turn in typed(turns(record), "py-bt") for frame in python_frames(turn)]
         inside = [function for file, function in frames if "vllm/" in file]
-        core = [file for file, function in frames if function == "step" and file.endswith(CORE)]
+        core = [file for file, function in frames if function in CORE_STEPS and file.endswith(CORE)]
         return [
             row("the innermost vLLM function of py-bt", inside[0] if inside else "none", CALLERS[record.lane], "Run py-bt at your own stop.", ok=CALLERS[record.lane] in inside[:2]),
-            row("EngineCore.step in py-bt", "there" if core else "not there", "there", "Run py-bt at your own stop."),
+            row("the core's step in py-bt", "there" if core else "not there", "there", "Run py-bt at your own stop."),
             row("CALLER", visible.plain(given["caller"]), CALLERS[record.lane], "Which is the first row with a file of vllm/?"),
-            row("STEP_FILE", visible.plain(given["step_file"]), CORE, "There are two functions `step`: which is the core's?"),
+            row("STEP_FILE", visible.plain(given["step_file"]), CORE, "The front end has a step, too: which is the core's?"),
         ]  # fmt: skip
 
     return both(visible.two_stacks(evidence), hidden, points)
