@@ -2,7 +2,8 @@
 
 The logs in build_logs/ were made with vLLM 0.32.0 on Debian 12, shortened to the telling lines, with paths replaced; their names begin
 with the id of the cause. `wrong_nvcc` was made with an nvcc that reports another version, `disk_full` with /dev/full as output,
-`old_compiler` needed nothing: g++ 12.2 is too old.
+`old_compiler` needed nothing: g++ 12.2 is too old. `no_cutlass_python` is from a machine with an H100, where VLLM_CUTLASS_SRC_DIR named the CUTLASS
+of the flashinfer-python wheel.
 """
 
 import time
@@ -25,6 +26,7 @@ WITNESS = {  # what the line that shows the cause must say
     "no_build_tools": "setuptools_rust",
     "no_cuda_home": "CUDA_HOME is not set",
     "no_cuda_home-cmake": "CUDA cannot be found",
+    "no_cutlass_python": "Machete generation failed",
     "no_network": "Could not resolve host: github.com",
     "no_ninja": '"Ninja"',
     "no_numa": "numa.h",
