@@ -7,6 +7,7 @@ machine: the score and a block of Markdown; and the evidence for recordings/cuda
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -14,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from labkit.lane import detect_lane
+from labkit.doctor import examine
+from labkit.lane import Lane, detect_lane
 from labkit.messages import LearnerMessage
 from labkit.settings import settle_environment
 from tools.gpu_acceptance_notebook import execute
@@ -46,6 +48,7 @@ def _arguments() -> argparse.Namespace:
     run.add_argument("--lane", choices=("cuda", "cpu"), default="cuda")
     run.add_argument("--only", nargs="+", default=[], choices=[step.name for step in STEPS], help="these steps, and what they need")
     run.add_argument("--at-once", type=int, default=places(), metavar="N", help="steps side by side, as far as they do not measure")
+    run.add_argument("--anyway", action="store_true", help="begin although the doctor says that lessons will stumble")
     run.add_argument("--steps", action="store_true", help="print the table of steps and do nothing")
     for name, do, what in (
         ("grade", _grade, "print the scores and a block of Markdown"),
@@ -78,6 +81,7 @@ def _run(asked: argparse.Namespace) -> int:
         return 0
     lane, began = detect_lane(asked.lane), time.monotonic()
     print(lane)
+    look_first(lane, anyway=asked.anyway)
     out, work = asked.out.resolve(), (asked.work or asked.out.with_name(f"{asked.out.name}-work")).resolve()
     place, facts = Place(work, lane.name), about(lane) | {"date": time.strftime("%Y-%m-%d")}
     before = earlier_seconds(out / "summary.json", work)
@@ -95,6 +99,18 @@ def _run(asked: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("ended from outside; what was done is in OUT")
     return _concluded(out / "summary.json")
+
+
+def look_first(lane: Lane, *, anyway: bool) -> None:
+    """Print what this machine lacks. Raises LearnerMessage then, without `anyway`: found out by a lesson, it costs GPU time."""
+    lacking = [f"{one.name}: {one.finding.seen}. {one.finding.fix}" for one in examine(lane) if one.blocks]
+    if shutil.which("labkit") is None:
+        lacking.append("labkit: not on PATH. Add the folder bin/ of the environment that `make setup` made, or of your Python.")
+    if not lacking:
+        return
+    print(*lacking, sep="\n")
+    if not anyway:
+        raise LearnerMessage("Lessons will stumble over these.", "Mend them, or add --anyway.")
 
 
 def earlier_seconds(summary: Path, work: Path) -> float:

@@ -60,7 +60,7 @@ def summary(work: Path, steps: Sequence[Step], facts: Mapping[str, Any]) -> dict
         if state or step in steps
     ]
     by_lesson = {lesson: sum(one.get("seconds", 0.0) for one in told if one.get("lesson") == lesson) for lesson in _lessons(told)}
-    return {**facts, "seconds_per_notebook": {lesson: round(seconds, 1) for lesson, seconds in by_lesson.items()}, "steps": told}
+    return {**facts, "seconds_per_notebook": {lesson: round(seconds, 1) for lesson, seconds in by_lesson.items() if seconds}, "steps": told}
 
 
 def _lessons(told: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import lzma
+import os
 import shutil
 import subprocess
 import sys
@@ -15,9 +16,11 @@ import nbformat
 import pytest
 
 from labkit.evidence import Evidence
+from labkit.lane import Lane
+from labkit.messages import LearnerMessage
 from tests.cell_names import names_in
 from tools import gpu_acceptance_record as recording
-from tools.gpu_acceptance import earlier_seconds
+from tools.gpu_acceptance import earlier_seconds, look_first
 from tools.gpu_acceptance_grade import judged, label_of, markdown, submission
 from tools.gpu_acceptance_notebook import LEARNER, SOLVED, prepared, report
 from tools.gpu_acceptance_pack import pack
@@ -404,6 +407,31 @@ def test_grading_here_and_by_the_judge_are_the_same(fake_out: Path, tmp_path: Pa
         exercise: one.verdict.points for exercise, one in there.items()
     }
     assert "profile-trace" in here["profile-own_ranges"].asked
+
+
+def test_a_machine_that_lacks_something_is_told_of_it_before_a_step_begins(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tools.gpu_acceptance", "run", "--lane", "cpu", "--only", "00", "--out", str(tmp_path / "out")]
+    tools = tmp_path / "bin"  # no compiler, no debugger
+    tools.mkdir()
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PATH": str(tools)}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "gdb: " in done.stdout and "--anyway" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_python_without_the_courses_own_command_is_told_of_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tools.gpu_acceptance.examine", lambda lane: [])
+    monkeypatch.setattr("tools.gpu_acceptance.shutil.which", lambda name: None)
+    lane = Lane("cuda", (), "float16")
+    with pytest.raises(LearnerMessage, match="stumble"):
+        look_first(lane, anyway=False)
+    look_first(lane, anyway=True)
+    assert capsys.readouterr().out.count("labkit: not on PATH") == 2
 
 
 @pytest.mark.real
