@@ -101,7 +101,7 @@ def official(model: str, lane: Lane, settings: dict[str, Any], size: int) -> lis
     engine = ["--enforce-eager"] if "enforce_eager" in options else ["--compilation-config", json.dumps(options["compilation_config"])]
     return [
         "throughput.py", "--model", model, "--dtype", lane.dtype, *engine, "--max-num-seqs", str(options["max_num_seqs"]),
-        "--max-model-len", "256", "--gpu-memory-utilization", "0.1", "--kv-cache-memory-bytes", str(2**28),
+        "--max-model-len", "256", "--gpu-memory-utilization", "0.1", "--kv-cache-memory-bytes", str(2**29),
         "--dataset-name", "random", "--random-input-len", str(settings["prompt_tokens"]), "--random-output-len", str(settings["output_tokens"]),
         "--num-prompts", str(size), "--num-warmups", str(size), "--output-json", f"official-{size}.json",
     ]  # fmt: skip
