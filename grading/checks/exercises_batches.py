@@ -103,9 +103,9 @@ def _knee_advice(found: list[Point], given: int) -> str:
     if given == found[0].size:
         return "One request is where the ideal line starts: it is 100 % by definition. Which larger sizes keep up with it?"
     if shares[given] >= LINEAR_SHARE:
-        return f"That size keeps up ({shares[given]:.0%} of linear), but is it the largest one before the first that does not?"
+        return f"That size keeps up ({shares[given]:.1%} of linear), but is it the largest one before the first that does not?"
     return (
-        f"That size reaches {shares[given]:.0%} of linear scaling, and the rule asks for {LINEAR_SHARE:.0%}, of it and of all smaller ones."
+        f"That size reaches {shares[given]:.1%} of linear scaling, and the rule asks for {LINEAR_SHARE:.0%}, of it and of all smaller ones."
     )
 
 

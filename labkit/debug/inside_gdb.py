@@ -4,6 +4,7 @@ Python's own script, where there is one, is loaded later, with the program, and 
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -45,7 +46,13 @@ class BtBoth(gdb.Command):  # type: ignore[misc]
             gdb.write(f"#{number:<4}{kind:8}{function[:70]:72}{place}\n")
         if not any(kind == "Python" for _, kind, _, _ in rows):
             gdb.write("(this Python has no script for gdb: its frames cannot be put between these; Python's own list of them:)\n")
-            gdb.write(dumped_by_python())
+            gdb.write(of_this_thread(dumped_by_python()))
+
+
+def of_this_thread(dumped: str) -> str:
+    """Return the part of Python's list of all threads that is the current one's, the whole where Python marks none."""
+    own = re.search(r"^Current thread .*?(?=\n\n|\Z)", dumped, re.MULTILINE | re.DOTALL)
+    return f"{own[0].rstrip()}\n" if own else dumped
 
 
 def needs_a_process() -> None:

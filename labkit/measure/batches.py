@@ -85,7 +85,7 @@ def show_sweep(lab: Lab) -> list[Point]:
     shares = linear_shares(found)
     rows = [
         (
-            str(p.size), f"{p.rate.median:,.0f}", f"{p.rate.low:,.0f} to {p.rate.high:,.0f}", f"{shares[p.size]:.0%}",
+            str(p.size), f"{p.rate.median:,.0f}", f"{p.rate.low:,.0f} to {p.rate.high:,.0f}", f"{shares[p.size]:.1%}",
             duration(p.first_token[0]), duration(p.first_token[1]), duration(p.step), duration(_warm_up(sweep, p.size)),
         )
         for p in found
@@ -152,8 +152,8 @@ def show_limits(lab: Lab) -> None:
         )
     machine = sweep.machine
     title = (
-        f"Your steps and their floors; measured here: {machine.bytes_per_s / 1e9:,.3g} GB/s of weights read, "
-        f"{machine.operations_per_s / 1e9:,.4g} billion operations/s; both floors are equal at a batch of {ridge(sweep):.0f}"
+        f"Your steps and their floors; measured here: {_figure(machine.bytes_per_s / 1e9)} GB/s of weights read, "
+        f"{_figure(machine.operations_per_s / 1e9)} billion operations/s; both floors are equal at a batch of {ridge(sweep):.0f}"
     )
     show.table(title, ("batch", "step", "floor by memory", "floor by arithmetic", "step / larger floor", "waited"), rows)
     if any(p.step < BELOW * max(floors(sweep, 1)) for p in found):
@@ -178,6 +178,10 @@ def show_recorded(lab: Lab) -> None:
 def _warm_up(sweep: Sweep, size: int) -> float:
     """Seconds of the first run of a size, timed or not."""
     return sweep.of(size)[0].seconds
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _times(value: float, of: float) -> str:

@@ -45,3 +45,10 @@ def inside(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_python_frames_are_shown_where_the_scheduler_cannot_be_locked(inside: ModuleType) -> None:
     assert "line 725 in step" in inside.dumped_by_python()
+
+
+def test_of_all_threads_the_current_one_is_shown(inside: ModuleType) -> None:
+    others = 'Thread 0x1 (most recent call first):\n  File "_monitor.py", line 69 in run\n'
+    own = 'Current thread 0x2 (most recent call first):\n  File "core.py", line 727 in step_with_batch_queue\n'
+    assert inside.of_this_thread(f"{others}\n{own}") == inside.of_this_thread(f"{own}\n{others}") == own
+    assert inside.of_this_thread(others) == others

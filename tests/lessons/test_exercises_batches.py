@@ -208,7 +208,7 @@ def test_a_sweep_that_measures_something_else_is_told_what(handed, spoil, words)
         ({"knee": 32}, "The largest batch is not the knee"),
         ({"knee": 1}, "100 % by definition"),
         ({"knee": 2}, "is it the largest one"),
-        ({"knee": 16}, "59% of linear"),
+        ({"knee": 16}, "59.3% of linear"),
         ({"knee": 9}, "one of your sizes"),
         ({"knee": "8"}, "whole number"),
         ({"growth": 16}, "how much the batch grew"),
