@@ -31,7 +31,7 @@ def stand_ins(tree: Path, folder: Path) -> str:
     places = [f'set(FETCHCONTENT_SOURCE_DIR_{name.upper()} "{folder / name.lower()}" CACHE PATH "")' for name in projects]
     places += [f'set(ENV{{FETCHCONTENT_SOURCE_DIR_{name.upper()}}} "{folder / name.lower()}")' for name in projects if name == "oneDNN"]
     skipped = _skipped_generators(text, tree) if "cutlass" in projects else []
-    return "\n".join([*places, *_variables(text, projects, folder), *skipped])
+    return "\n".join([*places, *_variables(text, projects, folder), *skipped, *_cutlass_of_a_wheel()])
 
 
 def _brought(text: str) -> set[str]:
@@ -59,6 +59,15 @@ def _variables(text: str, projects: list[str], folder: Path) -> list[str]:
     matched = {variable: by_name.get(_project_of(variable)) for variable in sorted(set(_SOURCE_VARIABLE.findall(text)))}
     needed = {variable: name for variable, name in matched.items() if name and re.search(rf"FetchContent_Populate\(\s*{name}\s*\n", text)}
     return [f'set(ENV{{{variable}}} "{folder / name.lower()}")' for variable, name in needed.items()]
+
+
+def _cutlass_of_a_wheel() -> list[str]:
+    """What CUTLASS's own CMakeLists.txt would set, for a tree that has none: the wheel of flashinfer-python brings one."""
+    brought = os.environ.get("VLLM_CUTLASS_SRC_DIR", "")
+    if not brought or (Path(brought) / "CMakeLists.txt").is_file():
+        return []
+    folders = {"CUTLASS_DIR": ".", "CUTLASS_INCLUDE_DIR": "include", "CUTLASS_TOOLS_UTIL_INCLUDE_DIR": "tools/util/include"}
+    return [f'set({name} "{Path(brought) / folder}" CACHE PATH "")' for name, folder in folders.items()]
 
 
 def _skipped_generators(text: str, tree: Path) -> list[str]:

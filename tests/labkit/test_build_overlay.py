@@ -537,11 +537,23 @@ def test_every_fetched_project_has_a_stand_in_with_the_files_that_cmake_names(fe
 
 
 def test_a_cutlass_that_one_brings_is_used_and_code_is_generated(fetching, tmp_path, monkeypatch):
-    monkeypatch.setenv("VLLM_CUTLASS_SRC_DIR", "/brought")
+    brought = tmp_path / "brought"
+    brought.mkdir()
+    (brought / "CMakeLists.txt").touch()
+    monkeypatch.setenv("VLLM_CUTLASS_SRC_DIR", str(brought))
     said = stand_ins(fetching, tmp_path / "stand-in")
     assert "CUTLASS" not in said and not (tmp_path / "stand-in/cutlass").exists()
     assert "_HASH" not in said
     assert "NEWPROJECT" in said
+
+    (brought / "CMakeLists.txt").unlink()  # as the wheel of flashinfer-python has it: what that file would set is missing
+    said = stand_ins(fetching, tmp_path / "stand-in").splitlines()
+    for name, folder in {
+        "CUTLASS_DIR": "",
+        "CUTLASS_INCLUDE_DIR": "/include",
+        "CUTLASS_TOOLS_UTIL_INCLUDE_DIR": "/tools/util/include",
+    }.items():
+        assert f'set({name} "{brought}{folder}" CACHE PATH "")' in said
 
 
 @with_vllm
