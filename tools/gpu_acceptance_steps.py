@@ -1,7 +1,7 @@
 """What the acceptance run on a CUDA machine does, step by step: a table. Nothing is run here.
 
 The order is the order of value: what comes first is there when the time runs out. Steps that measure have the machine for themselves; the
-others share the GPU (tools/gpu_acceptance_share.py). `expects` was seen on an H100 with cold caches (bench/RESULTS.md), or follows from
+others share the GPU (tools/gpu_acceptance_share.py). `expects` was seen on an H100 (bench/RESULTS.md), or follows from
 parts of it; on another machine it only decides which steps still begin when little time is left.
 """
 

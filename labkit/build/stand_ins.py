@@ -64,7 +64,7 @@ def _variables(text: str, projects: list[str], folder: Path) -> list[str]:
 def _cutlass_of_a_wheel() -> list[str]:
     """What CUTLASS's own CMakeLists.txt would set, for a tree that has none: the wheel of flashinfer-python brings one."""
     brought = os.environ.get("VLLM_CUTLASS_SRC_DIR", "")
-    if not brought or (Path(brought) / "CMakeLists.txt").is_file():
+    if not Path(brought).is_absolute() or (Path(brought) / "CMakeLists.txt").is_file():  # vLLM takes a relative one from its tree
         return []
     folders = {"CUTLASS_DIR": ".", "CUTLASS_INCLUDE_DIR": "include", "CUTLASS_TOOLS_UTIL_INCLUDE_DIR": "tools/util/include"}
     return [f'set({name} "{Path(brought) / folder}" CACHE PATH "")' for name, folder in folders.items()]

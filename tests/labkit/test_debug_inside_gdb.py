@@ -9,6 +9,9 @@ import pytest
 
 import labkit.debug
 
+OTHERS = 'Thread 0x1 (most recent call first):\n  File "_monitor.py", line 69 in run\n'
+OWN = 'Current thread 0x2 (most recent call first):\n  File "core.py", line 725 in step\n'
+
 
 class GdbError(Exception):
     """gdb.error"""
@@ -28,12 +31,13 @@ def inside(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         if "open(" in expression:
             opened.append(expression.split('"')[1])
         elif "_Py_DumpTracebackThreads" in expression:
-            Path(opened[-1]).write_text('Thread 0x1 (most recent call first):\n  File "core.py", line 725 in step\n')
+            Path(opened[-1]).write_text(f"{OTHERS}\n{OWN}")
         return 7
 
     gdb = SimpleNamespace(
         Command=type("Command", (), {"__init__": lambda *_: None}), COMMAND_STACK=0, COMPLETE_NONE=0, error=GdbError, GdbError=GdbError,
         execute=execute, parse_and_eval=evaluate, parameter=lambda _: "replay", selected_inferior=lambda: SimpleNamespace(pid=1),
+        selected_thread=lambda: 1, newest_frame=lambda: None, write=lambda text: sys.stdout.write(text),
     )  # fmt: skip
     monkeypatch.setitem(sys.modules, "gdb", gdb)
     spec = importlib.util.spec_from_file_location("inside_a_stub", Path(labkit.debug.__file__).with_name("inside_gdb.py"))
@@ -47,8 +51,9 @@ def test_python_frames_are_shown_where_the_scheduler_cannot_be_locked(inside: Mo
     assert "line 725 in step" in inside.dumped_by_python()
 
 
-def test_of_all_threads_the_current_one_is_shown(inside: ModuleType) -> None:
-    others = 'Thread 0x1 (most recent call first):\n  File "_monitor.py", line 69 in run\n'
-    own = 'Current thread 0x2 (most recent call first):\n  File "core.py", line 727 in step_with_batch_queue\n'
-    assert inside.of_this_thread(f"{others}\n{own}") == inside.of_this_thread(f"{own}\n{others}") == own
-    assert inside.of_this_thread(others) == others
+def test_of_all_threads_the_current_one_is_shown_below_the_c_frames(inside: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    inside.BtBoth().invoke("", False)
+    said = capsys.readouterr().out
+    assert said.endswith(OWN) and "_monitor.py" not in said
+    assert inside.of_this_thread(f"{OWN}\n{OTHERS}") == OWN
+    assert inside.of_this_thread(OTHERS) == OTHERS

@@ -39,6 +39,7 @@ def test_the_sweep_is_shown_without_its_knee_which_is_to_be_found(lab, capsys):
     assert "H100" not in shown
     assert "something else uses this machine" not in shown
     assert "preempts" not in shown
+    assert "59.3%" in shown, "70 % decides, so whole percents would hide on which side a size is"
 
 
 def test_after_the_exercise_the_sweep_is_shown_with_its_knee_and_the_recorded_one(lab, capsys):
@@ -81,6 +82,10 @@ def test_the_limits_show_both_floors_and_who_waited(lab, capsys):
     batches.show_limits(lab)
     shown = capsys.readouterr().out
     assert "16 GB/s" in shown
+    lab.record("exercises-sweep", facts=sweep() | {"machine": {"bytes_per_s": 2.712e12, "operations_per_s": 8.79258e14}})
+    batches.show_limits(lab)
+    title = " ".join(capsys.readouterr().out.split())
+    assert "2,712 GB/s of weights read, 879,258 billion operations/s" in title
     assert "16" in shown
 
 

@@ -18,6 +18,7 @@ from labkit.learner import token_of, word
 from labkit.progress import course, survey
 from tests.lessons.conftest import POINTS, ROOT, hand_in, unpacked
 
+NOT_ON_AN_H100_YET: set[str] = set()  # exercises whose evidence recordings/cuda-reference lacks
 ALL = [e["grade_id"] for lesson in course()["lessons"] for e in lesson["exercises"] if not e.get("manual")]
 OVERLAY = "liboverlay_compute_slot_mapping_kernel_impl.so"
 # What is said of bytes depends on the bytes alone: each library is read once for all tests.
@@ -42,9 +43,9 @@ def test_the_evidence_of_a_real_run_passes(handed, grade_id):
 
 @pytest.mark.parametrize("grade_id", ALL)
 def test_the_evidence_of_an_h100_passes(cuda_handed, grade_id):
+    if grade_id in NOT_ON_AN_H100_YET:
+        pytest.skip(f"{grade_id} is not recorded on an H100 yet")
     verdict = cuda_handed.grade(grade_id)
-    if "not there yet" in verdict.seen:
-        pytest.skip(f"{grade_id} is not recorded on an H100 yet: recordings/README.md")
     assert (verdict.state, verdict.points) == ("passed", POINTS), verdict
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -66,6 +67,7 @@ SPOILT = {
     "a position in block 0": ("condition", "overlay", lambda f: turn(f, "print slot_mapping_ptr[0]").update(said="$2 = 14"), "after the loop"),
     "printed the wrong one": ("condition", "overlay", lambda f: turn(f, "print positions_ptr[0]").update(said="$1 = 9"), "print the variable"),
     "no py-bt": ("two_stacks", "overlay", lambda f: drop(f, "py-bt"), "Run the cell with py-bt"),
+    "a stack without the core's step": ("two_stacks", "overlay", lambda f: turn(f, "py-bt").update(said=re.sub(r'(engine/core.py", line \d+, in) step', r"\1 run_busy_loop", turn(f, "py-bt")["said"])), "at your own stop"),
     "a py-bt of nothing": ("two_stacks", "overlay", lambda f: turn(f, "py-bt").update(said="Unable to locate python frame"), "at your own stop"),
 }  # fmt: skip
 ANSWERS = [
