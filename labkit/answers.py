@@ -49,3 +49,13 @@ def plain(value: Any) -> JsonValue:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"a {type(value).__name__} cannot be kept as an answer")
+
+
+def worded(value: Any) -> str:
+    """Return a value as a sentence has it: a set as `a, b, c`, a dictionary as `first: host, slot: -1`. Raises TypeError or ValueError like `plain`."""
+    found = plain(value)
+    if isinstance(found, dict):
+        return ", ".join(f"{key}: {worded(item)}" for key, item in found.items()) or "nothing"
+    if isinstance(found, list):
+        return ", ".join(map(worded, found)) or "none"
+    return str(found)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from labkit import show
-from labkit.answers import answered, as_json, is_nothing, plain
+from labkit.answers import answered, as_json, is_nothing, worded
 from labkit.evidence import BadEvidence, Evidence
 from labkit.failed import failed
 from labkit.journal import Journal
@@ -148,7 +148,7 @@ class Lab(Looking):
         """Keep the learner's first answer to a question that the next cells answer. It is never marked wrong."""
         earlier = self._earlier(record_id)
         if earlier is not None:
-            show.text(f"Your prediction stands since you first made it: {earlier}")
+            show.text(f"Your prediction stands since you first made it: {worded(earlier)}")
             return
         if not answered(prediction):
             show.text("Commit yourself first: put your guess in place of `...` and run this cell. It is never marked.")
@@ -160,7 +160,7 @@ class Lab(Looking):
         if not answered(outcome):
             return
         earlier = self._earlier(record_id)
-        show.text(f"You predicted {earlier}; it was {plain(outcome)}." if earlier is not None else f"It was {plain(outcome)}.")
+        show.text(f"You predicted {worded(earlier)}; it was {worded(outcome)}." if earlier is not None else f"It was {worded(outcome)}.")
 
     def _earlier(self, record_id: str) -> Any:
         try:

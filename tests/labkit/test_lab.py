@@ -124,6 +124,15 @@ def test_a_prediction_must_be_made_and_is_set_beside_the_outcome(lab, capsys):
     assert out.strip().endswith("You predicted 16; it was 8.")
 
 
+def test_what_was_predicted_and_what_came_are_told_in_words(lab, capsys):
+    lab.predict("start-options", {"c", "a"})
+    lab.compare("start-options", set())
+    lab.compare("start-stops", {"first": "host", "slot_idx": -1})
+    out = capsys.readouterr().out
+    assert "You predicted a, c; it was none." in out
+    assert "It was first: host, slot_idx: -1." in out
+
+
 def test_an_answer_knows_the_run_it_was_read_from(lab):
     from labkit.rows import still_about
 
