@@ -1,7 +1,6 @@
 """Grade what an acceptance run brought back with the real checks, and tell of the run in Markdown. Needs no GPU, no torch, no vLLM."""
 
 import json
-import lzma
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from grading.catalogue import load_catalogue
 from grading.judge import Judge
+from grading.likeness.known import unpacked
 from grading.submissions import Judged, judge_submission, learner_for
 from labkit.checks import batch_sweep
 from labkit.checks.profile_traces import own
@@ -28,7 +28,7 @@ def submission(evidence: Path, into: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(evidence, folder / "evidence")
     for packed in (folder / "evidence").rglob("*.xz"):
-        packed.with_suffix("").write_bytes(lzma.decompress(packed.read_bytes()))
+        packed.with_suffix("").write_bytes(unpacked(packed))
         packed.unlink()
     for notebook in SOLVED.glob("*.ipynb"):
         shutil.copy(notebook, folder)

@@ -32,9 +32,8 @@ from labkit.records import Strict
 FAULTY = b"!"  # instead of a Graded in which checks met faults of the grader: it is graded again, so nobody reads it
 SERVED = 16  # submissions by one child: a new one copies 60 MB of the worker's pages, a fifth of a submission's time
 _SAMPLE = Path(__file__).resolve().parents[2] / "recordings" / "cpu-reference"
-MOST_BYTES = (
-    64 * 1024 * 1024
-)  # of an answer: 73 solution cells of 100,000 control characters, seven letters each in JSON inside JSON, are 51 million
+# Of an answer: 73 solution cells of 100,000 control characters, seven letters each in JSON inside JSON, are 51 million
+MOST_BYTES = 64 * 1024 * 1024
 
 
 class Setup(Strict):

@@ -102,7 +102,7 @@ CAUSES = (
            "follows"),
     _cause("no_cutlass_python", r"No module named '?cutlass_library\b|Machete generation failed",
            "CMake has Machete's kernels written by a script that imports CUTLASS's Python package, and that script failed.",
-           "The log that the message names says why. In vLLM's own build VLLM_CUTLASS_SRC_DIR must be a whole checkout, with CMakeLists.txt; `labkit build` does without that file.",
+           "The log that the message names says why. VLLM_CUTLASS_SRC_DIR must name a whole checkout of CUTLASS: without its CMakeLists.txt, vLLM's CMake does not find its python/.",
            "follows"),
     _cause("no_numa", r"numa\.h: No such file or directory|cannot find -lnuma",
            "The CPU build uses libnuma, and its header or library is not installed.",

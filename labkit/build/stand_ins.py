@@ -62,7 +62,10 @@ def _variables(text: str, projects: list[str], folder: Path) -> list[str]:
 
 
 def _cutlass_of_a_wheel() -> list[str]:
-    """What CUTLASS's own CMakeLists.txt would set, for a tree that has none: the wheel of flashinfer-python brings one."""
+    """What CUTLASS's own CMakeLists.txt would set, for a tree that has none: the wheel of flashinfer-python brings one.
+
+    With its python/ vLLM's generator of Machete was run; with these as -D options an earlier vLLM was configured. Together they have not been tried.
+    """
     brought = os.environ.get("VLLM_CUTLASS_SRC_DIR", "")
     if not Path(brought).is_absolute() or (Path(brought) / "CMakeLists.txt").is_file():  # vLLM takes a relative one from its tree
         return []

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import lzma
 import os
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from grading.likeness.known import unpacked
 from labkit.evidence import Evidence
 from labkit.lane import Lane
 from labkit.messages import LearnerMessage
@@ -329,11 +329,7 @@ def test_recording_the_same_again_changes_no_evidence(fake_out: Path, tmp_path: 
 
 def contents(folder: Path) -> dict[str, bytes]:
     """All files of a folder, unpacked."""
-    return {
-        str(path.relative_to(folder)).removesuffix(".xz"): lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+    return {str(path.relative_to(folder)).removesuffix(".xz"): unpacked(path) for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_spoilt_record_is_not_taken_and_a_new_lesson_is(fake_out: Path, tmp_path: Path) -> None:

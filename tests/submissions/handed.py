@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from grading.likeness.known import unpacked
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECORDED = REPOSITORY / "recordings" / "cpu-reference" / "evidence"
@@ -45,7 +46,7 @@ def recorded(name: str) -> bytes:
 @cache
 def _unpacked(path: Path) -> bytes:
     packed = path.with_name(f"{path.name}.xz")
-    return lzma.decompress(packed.read_bytes()) if packed.exists() else path.read_bytes()
+    return unpacked(packed if packed.exists() else path)
 
 
 def record(submission: Path, record_id: str) -> dict[str, Any]:
