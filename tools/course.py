@@ -30,7 +30,7 @@ from tools.build import ROOT, build
 from tools.by_hand import grade_by_hand
 from tools.grades import Score, scores
 from tools.report import write_report
-from tools.schedule import cells_done, places, run_all
+from tools.schedule import KERNELS, cells_done, places, run_all
 from tools.stock import Started, start
 from tools.stock import finish as wait_for
 
@@ -128,7 +128,7 @@ def run_notebook(name: str, into: Path, lane: LaneName, learner: str) -> Execute
     try:
         papermill.execute_notebook(
             BUILT / "source" / ASSIGNMENT / target.name, target, cwd=into, parameters={"LEARNER": learner, "LANE": lane},
-            execution_timeout=CELL_SECONDS, progress_bar=False,
+            execution_timeout=CELL_SECONDS, progress_bar=False, config=KERNELS,
         )  # fmt: skip
     except PapermillExecutionError as error:
         problem = f"FAILED in cell {error.cell_index}: {error.ename}: {error.evalue}\n  see {target.relative_to(ROOT)}"

@@ -12,6 +12,7 @@ from papermill.exceptions import PapermillExecutionError
 from labkit.submit import ASSIGNMENT
 from tools.gpu_acceptance_steps import Step
 from tools.lesson import headings
+from tools.schedule import KERNELS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLVED = ROOT / "source" / ASSIGNMENT
@@ -53,7 +54,7 @@ def execute(step: Step, work: Path, lane: str) -> None:
     try:
         papermill.execute_notebook(
             given, made, cwd=folder, parameters={"LEARNER": LEARNER, "LANE": lane}, kernel_name="python3", progress_bar=False,
-            execution_timeout=CELL_SECONDS, allow_errors=True, interrupt_on_timeout=True,
+            execution_timeout=CELL_SECONDS, allow_errors=True, interrupt_on_timeout=True, config=KERNELS,
         )  # fmt: skip
     except PapermillExecutionError as error:  # raised at the very end: every cell has run
         print(f"cell {error.cell_index}: {error.ename}: {error.evalue[:SAID]}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import psutil
+from traitlets.config import Config
 
 from labkit.lane import LaneName
 
@@ -22,6 +23,8 @@ AFTER: Mapping[str, tuple[str, str]] = {"03_debuggers": ("02_source_build", "bui
 LAST = "06_exercises"
 GIB_EACH = 6.0  # of memory: an engine in three processes with its KV cache, or two compilers of 2 GiB
 TICK_SECONDS = 0.5
+# For papermill: encrypt what goes to kernels where they can. On a shared machine others could listen, and each kernel warns of that
+KERNELS = Config(KernelManager={"transport_encryption": "auto"})
 BEAT_SECONDS = 20.0  # between two lines on how far the notebooks are
 
 T = TypeVar("T")

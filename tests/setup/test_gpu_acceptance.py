@@ -452,5 +452,6 @@ def test_the_run_itself_does_a_cheap_lesson_on_the_cpu_lane(tmp_path: Path) -> N
     told = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert told["steps"][0] | {"seconds": 0} == {**told["steps"][0], "seconds": 0} and told["steps"][0]["state"] == "done"
     assert (tmp_path / "out" / "evidence" / "start-exit-code.json").is_file()
+    assert "without encryption" not in (tmp_path / "out" / "logs" / "00.log.txt").read_text(), "each kernel warns a newcomer of it"
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
     assert again.returncode == 0 and "begins" not in again.stdout
