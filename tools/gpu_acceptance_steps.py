@@ -67,7 +67,7 @@ STEPS = (
     Step("06-batches", 145, 300, alone=True, needs=("source", "model"), lesson="06_exercises", sections=("Part 4",)),
     Step("05", 115, 360, alone=True, needs=("source", "model"), lesson="05_nsight_systems"),
     Step("overhead", 20, 60, alone=True, command=("bench/recording.py", "--json")),
-    Step("batch", 310, 450, alone=True, needs=("model",), command=("bench/batch.py", "--json")),
+    Step("batch", 370, 520, alone=True, needs=("model",), command=("bench/batch.py", "--json")),
     Step("stop", 100, 180, alone=True, needs=("source", "model"), command=("bench/stop.py", "--json")),
     Step("overlay", 200, 420, alone=True, needs=("source", "model"), command=("bench/overlay.py", "--json")),
     # What of the whole target can be built in the time that is left, from the folder that lesson 02 configured
