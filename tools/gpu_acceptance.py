@@ -168,6 +168,10 @@ def _record(asked: argparse.Namespace) -> int:
     print(
         f"{taken.before:g} points before, {taken.after:g} now. Taken: {', '.join(taken.records) or 'nothing'}.\nLeft alone: {', '.join(taken.left) or 'nothing'}."
     )
+    if "exercises-speed" in taken.records:
+        print(
+            f"For what other lanes are shown: python -m labkit.measure.device_code times {asked.to / 'evidence' / 'exercises-speed.json'}"
+        )
     return 0
 
 

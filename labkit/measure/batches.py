@@ -14,6 +14,7 @@ from labkit.lab import Lab
 from labkit.measure.batches_plot import plot_sweep
 from labkit.messages import LearnerMessage
 from labkit.profile.bound import model_bytes
+from labkit.profile.units import operations_text, size_text
 from labkit.views import duration
 
 NOISY = 0.3  # of the median: repeats that spread wider say little
@@ -152,8 +153,8 @@ def show_limits(lab: Lab) -> None:
         )
     machine = sweep.machine
     title = (
-        f"Your steps and their floors; measured here: {_figure(machine.bytes_per_s / 1e9)} GB/s of weights read, "
-        f"{_figure(machine.operations_per_s / 1e9)} billion operations/s; both floors are equal at a batch of {ridge(sweep):.0f}"
+        f"Your steps and their floors; measured here: {size_text(machine.bytes_per_s)}/s of weights read, "
+        f"{operations_text(machine.operations_per_s)} operations/s; both floors are equal at a batch of {ridge(sweep):.0f}"
     )
     show.table(title, ("batch", "step", "floor by memory", "floor by arithmetic", "step / larger floor", "waited"), rows)
     if any(p.step < BELOW * max(floors(sweep, 1)) for p in found):
@@ -178,10 +179,6 @@ def show_recorded(lab: Lab) -> None:
 def _warm_up(sweep: Sweep, size: int) -> float:
     """Seconds of the first run of a size, timed or not."""
     return sweep.of(size)[0].seconds
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _times(value: float, of: float) -> str:

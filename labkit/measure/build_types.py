@@ -173,10 +173,8 @@ class BuildTypes:
         """Show what the kernel takes with -G and with -lineinfo: measured here on the CUDA lane, else as recorded on a GPU."""
         if self.lab.lane.name == "cuda":
             spreads = {name: spread(samples) for name, samples in self.speed().large.items()}
-            how, note = f"{self.tokens:,} tokens, {self.lab.lane.gpu}", ""
+            how = f"{self.tokens:,} tokens, {self.lab.lane.gpu}"
         else:
-            spreads, how, note = device_code.recorded_times()
+            spreads, how = device_code.recorded_times()
         rows = [(name, variants.DEVICE[name] or "–", *call_row(name, one, spreads["Release"])[1:]) for name, one in spreads.items()]
         show.table(f"The kernel on the GPU, {how}", ("build", "device option", *CALLS[1:]), rows)
-        if note:
-            show.text(note)

