@@ -79,7 +79,9 @@ def show_summary(log: DayLog, folder: Path) -> None:
 
 def noticed(hours: float, longest: str) -> str:
     """Say what the journal measured."""
-    return f"lab noticed {hours:.1f} hours, most of them in {longest}" if longest else "lab noticed no time yet"
+    if hours < 0.05:
+        return "lab noticed hardly any time yet"
+    return f"lab noticed {hours:.1f} hours, most of them in {longest}"
 
 
 def measured(folder: Path, learner: str) -> tuple[float, str]:

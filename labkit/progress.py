@@ -13,13 +13,13 @@ from labkit.grades import Grades, returned_grades
 from labkit.journal import moments, seconds_per_lesson
 from labkit.rows import Row
 
-State = Literal["not started", "done", "checked", "graded", "for a person to read"]
+State = Literal["not started", "begun", "checked", "graded", "for a person to read"]
 REMEMBERED = Path("work") / "progress.json"
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where one exercise stands. "done": recorded, "checked": all that the visible check looks at is right; the grader knows more.
+    """Where one exercise stands. "begun": something is recorded, "checked": all that the visible check looks at is right; the grader knows more.
 
     `wrong` is the check's first row that is not right, `earned` the points once they are known.
     """
@@ -42,7 +42,7 @@ class Standing:
     @property
     def open(self) -> bool:
         """Whether there is something left to do."""
-        return self.state in ("not started", "done")
+        return self.state in ("not started", "begun")
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _standing(lesson: str, exercise: Mapping[str, Any], found: Mapping[str, Outc
     graded = graded if graded and graded[1] == exercise["points"] else None  # another maximum is another course
     state: State = (
         "graded" if graded else "for a person to read" if outcome is None else "not started" if not outcome.begun
-        else "done" if outcome.wrong else "checked"
+        else "begun" if outcome.wrong else "checked"
     )  # fmt: skip
     return Standing(
         lesson, exercise["grade_id"], exercise["title"], exercise["points"], state,

@@ -11,17 +11,17 @@ from labkit.progress import LessonStanding, Overview, Standing
 Filter = Literal["all", "this lesson", "open ones"]
 WORDS = {  # a sign and a word: no state is told by colour
     "not started": "– not started",
-    "done": "✗ done, not right yet",
+    "begun": "✗ begun, not in order yet",
     "checked": "✓ checked",
     "graded": "★ graded",
     "for a person to read": "… for a person to read",
 }
 BAR = 20  # characters
-LESSONS = ("lesson", "done", "checked", "graded", "points", "questions", "minutes")
+LESSONS = ("lesson", "begun", "checked", "graded", "points", "questions", "minutes")
 EXERCISES = ("state", "lesson", "exercise", "points", "seen, and what to do next")
 AIMS = ("lesson", "after it you can")
 LEGEND = (
-    "done: recorded. checked: all that the check looks at is in order; it counts in full here, but the grader also compares answers. "
+    "begun: something is recorded. checked: all that the check looks at is in order; it counts in full here, but the grader also compares answers. "
     "graded: points are known, also of what a person reads. Minutes: yours (planned), without breaks of ten minutes and more."
 )
 STYLE = """
@@ -84,7 +84,7 @@ def next_step(found: Overview) -> str:
     first = next((one for one in found.exercises if one.open), None)
     if first is None:
         return "Next: hand in, with `labkit submit`. Nothing is left that a check here can see."
-    said = f": {_advice(first)}" if first.state == "done" else ""
+    said = f": {_advice(first)}" if first.state == "begun" else ""
     return f'Next: "{first.title}" in {first.lesson}, {first.state}{said}'
 
 
@@ -136,7 +136,7 @@ def _lesson(one: LessonStanding) -> tuple[str, ...]:
     points = sum(exercise.points for exercise in one.exercises)
     answered, asked = one.questions
     return (
-        one.name, f"{checked + states.count('done')} of {count}", f"{checked} of {count}", f"{graded} of {count}",
+        one.name, f"{checked + states.count('begun')} of {count}", f"{checked} of {count}", f"{graded} of {count}",
         f"{sum(exercise.so_far for exercise in one.exercises):g} of {points:g}", f"{answered} of {asked}" if asked else "–",
         f"{one.spent:.0f} ({one.planned:.0f})",
     )  # fmt: skip
@@ -157,6 +157,6 @@ def _advice(one: Standing) -> str:
     """What the check's first row that is not right says; nothing before there is a record."""
     if one.earned is not None and one.earned < one.points:
         return "The page that came back with the grade says why."
-    if one.state != "done" or one.wrong is None:
+    if one.state != "begun" or one.wrong is None:
         return ""
     return f"{one.wrong.what}: {one.wrong.seen}. Expected: {one.wrong.expected}. {one.wrong.next_step}".strip()

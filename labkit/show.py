@@ -30,7 +30,9 @@ def check(grade_id: str, rows: Sequence[Row]) -> None:
     """Show a visible check and its summary."""
     good = sum(row.ok for row in rows)
     summary = (
-        "all it looks at is in order (the grader also compares answers)" if good == len(rows) else f"{good} of {len(rows)} rows are right"
+        "all it looks at is in order (the grader also compares answers)"
+        if good == len(rows)
+        else f"{good} of {len(rows)} rows are in order"
     )
     cells = [("✓ ok" if r.ok else "✗ not yet", r.what, r.seen, r.expected, r.next_step) for r in rows]
     table(f"Check {grade_id}: {summary}", ("state", "what", "seen", "expected", "next step"), cells)

@@ -15,7 +15,7 @@ import gdb
 
 Row = tuple[int, str, str, str]  # number of the C frame, kind, function, place
 
-CPYTHON, TORCH = ("libpython", "python3"), ("libtorch", "libc10", "libgomp")
+CPYTHON, TORCH, SYSTEM = ("libpython", "python3"), ("libtorch", "libc10", "libgomp"), ("libc.", "libpthread", "ld-linux")
 INLINED_TORCH = ("c10::", "at::", "torch::", "std::", "pybind11::")
 
 
@@ -62,13 +62,14 @@ def needs_a_process() -> None:
 
 
 def both(frame: Any, reader: Any) -> Iterator[Row]:
-    """Yield (number, kind, function, place) for each C frame, and for each Python frame that a C frame is interpreting."""
+    """Yield (number, kind, function, place) for each C frame, or in its place for each Python frame that it interprets, where a script reads them."""
     number = 0
     while frame is not None:
         name = frame.name() or "??"
-        for function, place in python_frames(frame, reader):
+        read = list(python_frames(frame, reader))
+        for function, place in read:
             yield number, "Python", function, place
-        if "_PyEval_EvalFrameDefault" not in name:
+        if not read:
             where = frame.find_sal()
             place = f"{where.symtab.filename}:{where.line}" if where.symtab else ""
             yield number, kind_of(frame, name), name, place
@@ -91,21 +92,23 @@ def python_frames(frame: Any, reader: Any) -> Iterator[tuple[str, str]]:
 
 
 def kind_of(frame: Any, name: str) -> str:
-    """Say whose frame it is: C++ of vLLM's or the learner's, torch's, or CPython's own C."""
+    """Say whose frame it is: C++ of vLLM's or the learner's, torch's, CPython's own C, or the system's."""
     library = Path(gdb.solib_name(frame.pc()) or "python3").name
     if library.startswith(CPYTHON):
         return "CPython"
+    if library.startswith(SYSTEM):
+        return "system"
     return "torch" if library.startswith(TORCH) or name.startswith(INLINED_TORCH) else "C++"
 
 
 def folded(rows: Iterable[Row]) -> Iterator[Row]:
-    """Fold neighbouring frames of torch, and of CPython, into one row."""
+    """Fold neighbouring frames of torch, of CPython, and of the system into one row."""
     waiting: list[Row] = []
     for row in rows:
         if waiting and waiting[0][1] != row[1]:
             yield from counted(waiting)
             waiting = []
-        if row[1] in ("torch", "CPython"):
+        if row[1] in ("torch", "CPython", "system"):
             waiting.append(row)
         else:
             yield row

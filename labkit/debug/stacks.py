@@ -127,7 +127,11 @@ def short_path(path: str) -> str:
 def as_text(title: str, threads: Sequence[Thread], frames: int = 12) -> str:
     """Return the main thread's frames as a text, and how many other threads there are."""
     main = threads[0].frames if threads else ()
-    lines = [f"    {frame.function:<42} {short_path(frame.file)}:{frame.line}" for frame in main[:frames]]
+    names = [
+        frame.function.rpartition("<locals>.")[2] for frame in main[:frames]
+    ]  # `outer.<locals>.inner` is long, and its place says the rest
+    width = max(map(len, names), default=0)
+    lines = [f"    {name:<{width}} {short_path(frame.file)}:{frame.line}" for name, frame in zip(names, main, strict=False)]
     more = [f"    … {len(main) - frames} more frames"] if len(main) > frames else []
     return "\n".join([f"{title}: {len(threads)} threads; {MAIN}, innermost first", *lines, *more])
 

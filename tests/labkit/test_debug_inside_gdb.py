@@ -57,3 +57,17 @@ def test_of_all_threads_the_current_one_is_shown_below_the_c_frames(inside: Modu
     assert said.endswith(OWN) and "_monitor.py" not in said
     assert inside.of_this_thread(f"{OWN}\n{OTHERS}") == OWN
     assert inside.of_this_thread(OTHERS) == OTHERS
+
+
+def frame(name: str, older: SimpleNamespace | None = None) -> SimpleNamespace:
+    """A C frame as gdb gives it, without debug information; its name is also its address, and the library follows from it."""
+    return SimpleNamespace(name=lambda: name, older=lambda: older, pc=lambda: name, find_sal=lambda: SimpleNamespace(symtab=None))
+
+
+def test_no_c_frame_is_lost_where_no_script_reads_the_interpreters(inside: ModuleType) -> None:
+    libraries = {"op": "_C.abi3.so", "_PyEval_EvalFrameDefault": None, "__libc_start_main": "/lib/libc.so.6", "_start": None}
+    inside.gdb.solib_name = libraries.get
+    newest = frame("op", frame("_PyEval_EvalFrameDefault", frame("__libc_start_main", frame("_start"))))
+
+    kinds = [(number, kind) for number, kind, *_ in inside.both(newest, None)]
+    assert kinds == [(0, "C++"), (1, "CPython"), (2, "system"), (3, "CPython")]

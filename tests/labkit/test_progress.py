@@ -48,7 +48,7 @@ def states(folder, learner="ada"):
 def test_an_exercise_goes_from_not_started_over_done_to_checked(lab, tmp_path):
     assert states(tmp_path)["start-what_is_graded"] == "not started"
     lab.answer("start-grading-quiz", 5)
-    assert states(tmp_path)["start-what_is_graded"] == "done"
+    assert states(tmp_path)["start-what_is_graded"] == "begun"
     lab.answer("start-grading-quiz", {"b", "d"})
     assert states(tmp_path)["start-what_is_graded"] == "checked"
     assert states(tmp_path)["exercises-reflection"] == "for a person to read"
@@ -112,7 +112,7 @@ def test_the_next_step_is_the_first_exercise_that_is_not_right_and_why(lab, tmp_
     lab.answer("start-grading-quiz", {"b"})
     assert next_step(overview(tmp_path, "ada", "cpu")) == 'Next: "Read an exit code" in 00_start_here, not started'
     lab.answer("start-grading-quiz", 5)
-    assert re.search(r'"What is graded" in 00_start_here, done: .+ Expected: .+', next_step(overview(tmp_path, "ada", "cpu")))
+    assert re.search(r'"What is graded" in 00_start_here, begun: .+ Expected: .+', next_step(overview(tmp_path, "ada", "cpu")))
 
 
 def test_when_nothing_is_left_the_next_step_is_to_hand_in(lab, tmp_path):
@@ -130,7 +130,7 @@ def test_the_text_says_all_and_the_html_says_the_same_escaped(lab, tmp_path):
     lab.answer("start-grading-quiz", "<script>")
     found = overview(tmp_path, "ada", "cpu")
     text, page = as_text(found), as_html(found)
-    for words in ("up to 0 of 7 points", "✗ done, not right yet", "… for a person to read", "Look back", "0 (15)"):
+    for words in ("up to 0 of 7 points", "✗ begun, not in order yet", "… for a person to read", "Look back", "0 (15)"):
         assert words in text
         assert words in page
     assert "read &lt;the&gt; doctor" in page
