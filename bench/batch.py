@@ -110,8 +110,8 @@ def official(model: str, lane: Lane, settings: dict[str, Any], size: int) -> lis
 
 
 def interval_of_median(values: list[float]) -> tuple[float, float]:
-    """Return the two values between which the median lies in 95 of 100 cases, whatever their distribution: how many of n values lie below
-    the true median is binomial with p = 1/2, so the ranks are (n - 1) / 2 -+ 1.96 sqrt(n) / 2, nearly."""
+    """Return the two values between which the true median lies in 95 of 100 cases, if the values are independent and at least six (of fewer: the
+    smallest and the largest). How many of n lie below the median is binomial with p = 1/2: the ranks are (n - 1) / 2 -+ 1.96 sqrt(n) / 2, nearly."""
     ranked, half = sorted(values), 1.96 * math.sqrt(len(values)) / 2
     first = max(0, math.floor((len(values) - 1) / 2 - half))
     return ranked[first], ranked[-1 - first]
@@ -168,7 +168,7 @@ def main() -> None:
         f"sweep.py, batch {found['batch']}, output tokens/s": f"{found['sweep_tokens_per_s']:,.1f}",
         "vllm bench throughput, the same engine": f"{found['vllm_bench_tokens_per_s']:,.1f}",
         "the command itself, one run": f"{found['command_tokens_per_s']:,.1f}",
-        "ratio, median of the pairs": f"{found['ratio']:.3f}   (95 % of medians: {found['median_from']:.3f} to {found['median_to']:.3f}; "
+        "ratio, median of the pairs": f"{found['ratio']:.3f}   (95 % interval of the median: {found['median_from']:.3f} to {found['median_to']:.3f}; "
         f"middle half of {found['pairs']}: {found['ratio_low']:.3f} to {found['ratio_high']:.3f}; "
         f"target on an H100: within {TARGET_SHARE:.0%})",
         f"sweep.py over {found['sizes']} sizes, one engine": f"{found['sweep_s']:.1f} s",

@@ -8,6 +8,7 @@ and asking for the locals. Everything is made new in a temporary folder; the sdi
 """
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     detect_lane("auto")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):  # what the lesson's parts tell is no figure
         found = measure(Path(folder))
     if asked.json:
         print(json.dumps(found))

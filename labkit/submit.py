@@ -12,7 +12,7 @@ from labkit.progress import course, survey
 from labkit.settings import remembered
 
 ASSIGNMENT = "day2"
-UNDONE = {"not started": "not started", "done": "recorded, but the check is not content yet"}
+UNDONE = {"not started": "not started", "begun": "begun, but the check is not content yet"}
 NOT_WRITTEN = "YOUR ANSWER HERE"  # what nbgrader puts in place of a model answer
 ALLOWED = ("*.ipynb", "evidence/*.json", "evidence/files/*")
 

@@ -45,7 +45,7 @@ def states(folder, learner="ada"):
     return {one.grade_id: one.state for one in overview(folder, learner, "cpu").exercises}
 
 
-def test_an_exercise_goes_from_not_started_over_done_to_checked(lab, tmp_path):
+def test_an_exercise_goes_from_not_started_over_begun_to_checked(lab, tmp_path):
     assert states(tmp_path)["start-what_is_graded"] == "not started"
     lab.answer("start-grading-quiz", 5)
     assert states(tmp_path)["start-what_is_graded"] == "begun"

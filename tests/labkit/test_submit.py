@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from labkit import cli
+from labkit.lab import Lab
 from labkit.messages import LearnerMessage
 from labkit.submit import submit
 
@@ -40,6 +41,12 @@ def test_what_is_missing_is_named(notebooks, tmp_path):
     assert "01_environment.ipynb: the notebook" in missing
     assert "environment-last_flag_wins: not started" in missing
     assert "start-read_the_doctor: not started" in missing
+
+
+def test_what_is_begun_and_not_in_order_is_named(notebooks, tmp_path, capsys):
+    lab = Lab("00_start_here", learner="ada", lane="cpu", folder=notebooks)
+    lab.answer("start-grading-quiz", 5)
+    assert "start-what_is_graded: begun, but the check is not content yet" in submit(notebooks, tmp_path / "submitted").missing
 
 
 def test_handing_in_again_replaces_and_leaves_nothing_behind(notebooks, tmp_path):
