@@ -25,14 +25,10 @@ _SHOWN = 6  # names in a message
 
 @dataclass(frozen=True)
 class Cost:
-    """What compiling one unit takes: CPU seconds of one core and the largest resident memory in MiB.
-
-    One that was `unfinished` when its measurement ended is put down with more than it had taken by then.
-    """
+    """What compiling one unit takes: CPU seconds of one core and the largest resident memory in MiB."""
 
     cpu_s: float
     rss_mib: float
-    unfinished: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,11 +68,7 @@ class Costs:
 
     def can_calibrate(self, source: str) -> bool:
         """Whether a unit's cost was measured, and is long enough to compare with."""
-        return self.measured(source) and self.units[source].cpu_s >= SHORTEST
-
-    def measured(self, source: str) -> bool:
-        """Whether a unit's cost was measured to its end."""
-        return source in self.units and not self.units[source].unfinished
+        return source in self.units and self.units[source].cpu_s >= SHORTEST
 
     def calibrate(self, source: str, seconds: float) -> "Costs":
         """Return costs scaled to this machine by one unit that took `seconds` to compile here, with the same flags.

@@ -111,7 +111,7 @@ def forecast(units: Sequence[Unit], machine: Machine, costs: Costs, nvcc_threads
     peak = max(cost.rss_mib for cost in each)
     jobs = max(1, min(machine.cores // nvcc_threads, int(machine.memory_mib // peak)))
     disk = 2 * sum(costs.object_mib[kind(unit.source)] for unit in units) + sum(extra.object_mib for extra in extras)
-    guessed = [unit for unit in units if not costs.measured(unit.source)]
+    guessed = [unit for unit in units if unit.source not in costs.units]
     return Forecast(
         units=len(seconds), estimated=len(guessed), cpu_minutes=sum(seconds) / 60, peak_mib=peak, jobs=jobs, max_jobs=jobs * nvcc_threads,
         wall_minutes=schedule(seconds, jobs) / 60, disk_mib=disk,
@@ -131,16 +131,11 @@ def schedule(seconds: Iterable[float], workers: int) -> float:
 
 def _measured(units: Sequence[Unit], guessed: Sequence[Unit], costs: Costs, extras: Iterable[Extra]) -> list[str]:
     said = [f"{len(units) - len(guessed)} of {len(units)} units of vLLM were measured: {costs.where}."]
-    if unfinished := [unit.source for unit in guessed if unit.source in costs.units]:
-        each = costs.of(unfinished[0]).cpu_s
-        said.append(
-            f"{len(unfinished)} were not finished when that was measured ({some(unfinished)}) and are put down with {each:.0f} s each."
-        )
-    if unknown := [unit for unit in guessed if unit.source not in costs.units]:
-        kinds = Counter(kind(unit.source) for unit in unknown)
-        each_kind = "; ".join(f"{count} of kind {name} ({costs.of(_one(unknown, name)).cpu_s:.0f} s)" for name, count in kinds.items())
-        named = some({unit.source for unit in unknown})
-        said.append(f"{len(unknown)} were not ({named}) and got the median time and the largest memory of their kind: {each_kind}.")
+    if guessed:
+        kinds = Counter(kind(unit.source) for unit in guessed)
+        each_kind = "; ".join(f"{count} of kind {name} ({costs.of(_one(guessed, name)).cpu_s:.0f} s)" for name, count in kinds.items())
+        named = some({unit.source for unit in guessed})
+        said.append(f"{len(guessed)} were not ({named}) and got the median time and the largest memory of their kind: {each_kind}.")
     return [*said, costs.calibration, *(f"{e.name}: {e.units} units that vLLM's tree does not have. {e.basis}" for e in extras)]
 
 

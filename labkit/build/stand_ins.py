@@ -64,7 +64,7 @@ def _variables(text: str, projects: list[str], folder: Path) -> list[str]:
 def _cutlass_of_a_wheel() -> list[str]:
     """What CUTLASS's own CMakeLists.txt would set, for a tree that has none: the wheel of flashinfer-python brings one.
 
-    With its python/ vLLM's generator of Machete was run; with these as -D options an earlier vLLM was configured. Together they have not been tried.
+    So the whole target _C_stable_libtorch was configured, Machete generated, and built and linked (bench/RESULTS.md).
     """
     brought = os.environ.get("VLLM_CUTLASS_SRC_DIR", "")
     if not Path(brought).is_absolute() or (Path(brought) / "CMakeLists.txt").is_file():  # vLLM takes a relative one from its tree

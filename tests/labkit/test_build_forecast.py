@@ -155,17 +155,14 @@ def test_the_committed_costs_can_forecast_both_lanes_and_say_where_they_are_from
     assert 30 < found.cpu_minutes < 90
 
 
-def test_the_cuda_forecast_counts_what_a_generator_would_write_and_flags_what_was_never_finished():
+def test_the_cuda_forecast_counts_what_a_generator_would_write():
     cuda, target = unit_costs("cuda"), "_C_stable_libtorch"
     generated = {source for source in cuda.units if "/machete/generated/" in source}
     plain = [Unit(target, source) for source in sorted(set(cuda.units) - generated)]
     without, whole = forecast(plain, BIG, cuda), forecast([*plain, *(Unit(target, source) for source in generated)], BIG, cuda)
     assert (len(generated), without.units, without.cpu_minutes) == (10, whole.units, pytest.approx(whole.cpu_minutes, rel=1e-3))
-    assert (without.estimated, whole.estimated) == (4, 12)
-    said = "\n".join(without.basis)
-    assert "4 were not finished when that was measured" in said and "w4a8_mm_entry.cu" in said and "Machete: 10 units" in said
-    assert "Machete: " not in "\n".join(whole.basis)
-    assert not cuda.can_calibrate("csrc/quantization/cutlass_w4a8/w4a8_mm_entry.cu")
+    assert (without.estimated, whole.estimated) == (0, 0)
+    assert "Machete: 10 units" in "\n".join(without.basis) and "Machete: " not in "\n".join(whole.basis)
 
 
 def test_new_measurements_replace_old_ones_and_failures_are_left_out(tmp_path, monkeypatch):
