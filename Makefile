@@ -1,8 +1,6 @@
 # Day 2 of the vLLM course. `make` lists what can be made; nothing needs to be installed for that.
 PYTHON ?= python3# the Python that the set-up starts from; everything after it uses .venv's
 VENV_PYTHON := .venv/bin/python
-# Two tests at a time: most use one core. A file's tests stay together, because they share what its fixtures made. ARGS="-n 0 --pdb" for one
-TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup course test lab formgrader notebooks bundle check clean grader
@@ -23,8 +21,8 @@ course: setup ## run the whole course: notebooks, solved runs, submissions, grad
 	@$(VENV_PYTHON) -m tools.course $(ARGS)
 
 test: setup ## run the tests, the slow ones included (only fast ones: make test ARGS="-m 'not real'")
-	@echo "test: pytest $(TWO) $(ARGS)"
-	@$(VENV_PYTHON) -m pytest $(TWO) $(ARGS)
+	@echo "test: pytest $(ARGS)"
+	@$(VENV_PYTHON) -m pytest $(ARGS)
 
 lab: setup ## open the lessons in JupyterLab
 	@ls notebooks/*.ipynb >/dev/null 2>&1 || $(MAKE) --no-print-directory notebooks

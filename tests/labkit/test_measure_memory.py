@@ -1,8 +1,10 @@
 """Part 3 of lesson 06 in the notebook: both runs, their tables and the plot."""
 
+import contextlib
 import json
 import sys
 
+import psutil
 import pytest
 
 from labkit.checks.exercises_memory import MIB
@@ -44,13 +46,14 @@ def test_a_run_in_front_that_fails_ends_the_one_behind(lab):
     endless = "import time, os; print(os.getpid(), flush=True); time.sleep(600)"
     with pytest.raises(LearnerMessage, match=r"left no two\.json"):
         memory.run_both(lab, commands(one=endless, two="raise SystemExit(1)"), ENV)
-    assert not any("time.sleep(600)" in " ".join(child.cmdline()) for child in memory_children())
+    assert not any("time.sleep(600)" in command for command in running_commands())
 
 
-def memory_children():
-    import psutil
-
-    return psutil.Process().children(recursive=True)
+def running_commands():
+    """The command lines of this process's children; one that has ended, of whatever test, has none."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie's, too
+            yield " ".join(child.cmdline())
 
 
 def test_nothing_recorded_yet_is_a_message(lab):
