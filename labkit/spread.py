@@ -27,11 +27,6 @@ def spread(samples: Sequence[float]) -> Spread:
     return Spread(median(samples), percentile(samples, 25), percentile(samples, 75), len(samples))
 
 
-def rounded(value: float) -> str:
-    """Return a measured value in three digits, from 100 on in whole numbers: 0.0123, 74.4, 4,323. (`.3g` makes 4.32e+03 of the last.)"""
-    return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
-
-
 def percentile(samples: Sequence[float], share: float) -> float:
     """Return the smallest sample that `share` percent of the samples do not exceed (nearest rank, as in most latency reports)."""
     if not samples:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from labkit import plots, show
-from labkit.spread import Spread, rounded, spread
+from labkit.profile.units import time_text
+from labkit.spread import Spread, spread
 
 MICRO = 1e6
 CALLS = ("build", "µs per call", "middle half, µs", "times Release")
@@ -44,7 +45,7 @@ def plot_calls(times: Mapping[str, Mapping[str, list[float]]]) -> None:
         reach = [[one.median - one.low for one in spreads], [one.high - one.median for one in spreads]]
         axes.errorbar(middle, range(len(names)), xerr=reach, fmt=plots.MARKERS[place], color=plots.CYCLE[place], label=label, capsize=3)
         for height, x in enumerate(middle):
-            axes.annotate(rounded(x), (x, height), (0, 6), textcoords="offset points", ha="center", fontsize=plots.SMALL)
+            axes.annotate(time_text(x * 1e3), (x, height), (0, 6), textcoords="offset points", ha="center", fontsize=plots.SMALL)
     axes.set(
         xscale="log",
         xlabel="µs per call (median and middle half; each grid line is ten times the one before)",
@@ -61,7 +62,7 @@ def plot_calls(times: Mapping[str, Mapping[str, list[float]]]) -> None:
 
 def _said(times: Mapping[str, Mapping[str, list[float]]]) -> str:
     parts = (
-        f"{label}: " + ", ".join(f"{name} {rounded(spread(x).median * MICRO)} µs" for name, x in builds.items())
+        f"{label}: " + ", ".join(f"{name} {time_text(spread(x).median * 1e9)}" for name, x in builds.items())
         for label, builds in times.items()
     )
     return "; ".join(parts) + "."
@@ -81,5 +82,5 @@ def plot_tokens(runs: Mapping[str, list[float]]) -> None:
     )
     axes.set_yticks(range(len(runs)), list(runs))
     axes.set_xlim(left=0)
-    said = "; ".join(f"{name}: median {rounded(spread(rates).median)}" for name, rates in runs.items())
+    said = "; ".join(f"{name}: median {spread(rates).median:,.1f}" for name, rates in runs.items())
     plots.show_figure(figure, f"Tokens per second of each run of the engine, one row per build, on an axis from 0. {said}.")
